@@ -1,0 +1,78 @@
+import { DomainError } from '@pca/errors';
+import { v7 as uuidv7 } from 'uuid';
+import type { z } from 'zod';
+import { type BusMessage, envelopeSchema, type EventEnvelope } from './envelope.js';
+
+export interface EventDefinition<S extends z.ZodObject = z.ZodObject> {
+  /** For example `campaign.created.v1`; the major version is part of the name. */
+  readonly type: string;
+  readonly version: number;
+  readonly topic: string;
+  readonly producer: string;
+  readonly description: string;
+  readonly schema: S;
+  /** What the order is kept by. */
+  readonly key: (payload: z.infer<S>, workspaceId: string) => string;
+}
+
+/** The request that an event follows from. */
+export interface EventContext {
+  workspaceId: string;
+  correlationId: string;
+  causationId?: string | null;
+  traceparent?: string | null;
+  occurredAt?: Date;
+}
+
+const byType = new Map<string, EventDefinition>();
+
+/** Declares an event once, for producers, consumers and AsyncAPI alike. */
+export const defineEvent = <S extends z.ZodObject>(definition: Omit<EventDefinition<S>, 'version'>): EventDefinition<S> => {
+  const version = Number(/\.v([1-9]\d*)$/.exec(definition.type)?.[1]);
+  if (!version) throw new Error(`Event type ${definition.type} must end in its major version, such as .v1`);
+  if (byType.has(definition.type)) throw new Error(`Event type ${definition.type} is defined twice`);
+  const defined = { ...definition, version };
+  byType.set(definition.type, defined as unknown as EventDefinition);
+  return defined;
+};
+
+export const eventDefinitions = (): readonly EventDefinition[] => [...byType.values()];
+
+/** An event ready for the outbox. Throws ZodError when the producer breaks its own contract, which is a bug and not bad input. */
+export const makeEvent = <S extends z.ZodObject>(definition: EventDefinition<S>, payload: z.infer<S>, context: EventContext): BusMessage => {
+  const now = new Date();
+  const checked = definition.schema.parse(payload) as z.infer<S>;
+  return {
+    topic: definition.topic,
+    key: definition.key(checked, context.workspaceId),
+    envelope: {
+      id: uuidv7(),
+      type: definition.type,
+      version: definition.version,
+      workspaceId: context.workspaceId,
+      occurredAt: (context.occurredAt ?? now).toISOString(),
+      receivedAt: now.toISOString(),
+      producer: definition.producer,
+      correlationId: context.correlationId,
+      causationId: context.causationId ?? null,
+      traceparent: context.traceparent ?? null,
+      payload: checked,
+    },
+  };
+};
+
+/** An envelope from the bus, checked down to its payload. Throws BAD_USER_INPUT with the reason for the dead letter. */
+export const parseEvent = (value: unknown): EventEnvelope => {
+  const envelope = envelopeSchema.safeParse(value);
+  if (!envelope.success) throw new DomainError('BAD_USER_INPUT', `Not an event envelope: ${firstIssue(envelope.error)}`);
+  const definition = byType.get(envelope.data.type);
+  if (!definition) throw new DomainError('BAD_USER_INPUT', `Unknown event type ${envelope.data.type}`);
+  const payload = definition.schema.safeParse(envelope.data.payload);
+  if (!payload.success) throw new DomainError('BAD_USER_INPUT', `Bad payload of ${envelope.data.type}: ${firstIssue(payload.error)}`);
+  return { ...envelope.data, payload: payload.data };
+};
+
+const firstIssue = (error: z.ZodError): string => {
+  const issue = error.issues[0];
+  return issue ? `${issue.path.join('.') || '(root)'}: ${issue.message}` : 'unknown';
+};

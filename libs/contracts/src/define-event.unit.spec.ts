@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest';
+import { z } from 'zod';
+import { campaignDeleted, defineEvent, eventDefinitions, isRole, makeEvent, parseEvent, roleScopes, scopes } from './index.js';
+
+const context = { workspaceId: 'demo', correlationId: 'c1' };
+const payload = { campaignId: '0198c5f0-0000-7000-8000-000000000001', version: 2, actor: 'ann' };
+
+it('makes an envelope that parses back to the same event', () => {
+  const message = makeEvent(campaignDeleted, payload, context);
+  expect(message).toMatchObject({ topic: 'campaigns.events.v1', key: payload.campaignId });
+  expect(parseEvent(JSON.parse(JSON.stringify(message.envelope)))).toEqual(message.envelope);
+});
+
+it('refuses a payload that breaks its contract, at the producer and at the consumer', () => {
+  expect(() => makeEvent(campaignDeleted, { ...payload, version: 0 }, context)).toThrow(z.ZodError);
+  const { envelope } = makeEvent(campaignDeleted, payload, context);
+  expect(() => parseEvent({ ...envelope, payload: { ...payload, campaignId: 'x' } })).toThrow(/campaign.deleted.v1: campaignId/);
+  expect(() => parseEvent({ ...envelope, type: 'campaign.deleted.v9' })).toThrow(/Unknown event type/);
+  expect(() => parseEvent({ ...envelope, workspaceId: '../x' })).toThrow(/workspaceId/);
+});
+
+it('defines each type once, versioned', () => {
+  const definition = { topic: 't', producer: 'p', description: 'd', schema: z.object({}), key: () => 'k' };
+  expect(() => defineEvent({ ...definition, type: 'campaign.deleted.v1' })).toThrow(/twice/);
+  expect(() => defineEvent({ ...definition, type: 'campaign.deleted' })).toThrow(/major version/);
+  expect(new Set(eventDefinitions().map((event) => event.type)).size).toBe(eventDefinitions().length);
+});
+
+it('gives each role the scopes of the one below it', () => {
+  const ladder = ['viewer', 'analyst', 'editor', 'owner'] as const;
+  for (const [index, role] of ladder.entries()) {
+    for (const lower of ladder.slice(0, index)) expect(roleScopes[role]).toEqual(expect.arrayContaining([...roleScopes[lower]]));
+  }
+  expect(roleScopes.owner).not.toContain('chaos:run');
+  expect(roleScopes.admin).toEqual(scopes);
+  expect(isRole('toString')).toBe(false);
+});

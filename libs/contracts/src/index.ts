@@ -1,0 +1,12 @@
+export { defineEvent, eventDefinitions, makeEvent, parseEvent, type EventContext, type EventDefinition } from './define-event.js';
+export { envelopeSchema, workspaceIdSchema, type BusMessage, type EventEnvelope } from './envelope.js';
+export {
+  campaignCreated,
+  campaignDeleted,
+  campaignSnapshotSchema,
+  campaignsTopic,
+  campaignUpdated,
+  performanceRecorded,
+  workspaceUpdated,
+} from './campaign-events.js';
+export { isRole, roleScopes, scopes, tokenClaimsSchema, type Principal, type Role, type Scope } from './scopes.js';
