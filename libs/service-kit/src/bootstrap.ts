@@ -1,0 +1,130 @@
+import 'reflect-metadata';
+import { APP_FILTER, APP_GUARD, NestFactory } from '@nestjs/core';
+import { Module, type DynamicModule, type Type } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { ScopeGuard } from './auth/require-scope.js';
+import { TokenVerifier } from './auth/token-verifier.js';
+import type { Database } from './database/database.js';
+import type { BaseEnv } from './env.js';
+import { Health } from './http/health.js';
+import { createHttpServer, type HttpServerOptions } from './http/http-server.js';
+import { ProblemFilter } from './http/problem-filter.js';
+import { type Logger, nestLogger } from './observability/logger.js';
+import { startMetrics } from './observability/metrics.js';
+import { startTracing } from './observability/tracing.js';
+
+export interface ServiceDefinition {
+  name: string;
+  env: BaseEnv;
+  logger: Logger;
+  module: Type | DynamicModule;
+  database?: Database;
+  bodyBytesMax?: number;
+  /** Routes and parsers that must be there before Nest's own. */
+  prepare?: (app: NestFastifyApplication, health: Health) => Promise<void> | void;
+  /** Starts what works in the background; returns how to stop it, which must drain. */
+  background?: (app: NestFastifyApplication, health: Health) => Promise<() => Promise<void>>;
+}
+
+@Module({})
+class ServiceModule {
+  static of(module: Type | DynamicModule): DynamicModule {
+    return {
+      module: ServiceModule,
+      imports: [module],
+      providers: [
+        { provide: APP_GUARD, useClass: ScopeGuard },
+        { provide: APP_FILTER, useClass: ProblemFilter },
+      ],
+    };
+  }
+}
+
+/** The Nest application of a service, not yet connected or listening: enough to print its schema or to test it. */
+export const createService = async (definition: ServiceDefinition): Promise<{ app: NestFastifyApplication; health: Health }> => {
+  const { env, logger } = definition;
+  const health = new Health();
+  const verifier = new TokenVerifier({
+    issuer: env.AUTH_ISSUER,
+    audience: env.AUTH_AUDIENCE,
+    jwksUrl: env.AUTH_JWKS_URL,
+    jwksFile: env.AUTH_JWKS_FILE,
+  });
+  const options: HttpServerOptions = { logger, verifier, health, ...(definition.bodyBytesMax && { bodyBytesMax: definition.bodyBytesMax }) };
+  const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.of(definition.module), createHttpServer(options), {
+    logger: nestLogger(logger),
+    abortOnError: false,
+  });
+  await definition.prepare?.(app, health);
+  return { app, health };
+};
+
+/**
+ * Boots a service: environment checked, database connected and migrated, HTTP up, background work started, in that order.
+ * SIGTERM, SIGINT and the loss of the supervisor drain it: not ready, no new connections, running requests end, background work ends, exit 0.
+ */
+export const bootstrap = async (definition: ServiceDefinition): Promise<void> => {
+  const { name, env, logger, database } = definition;
+  refuseLocalIssuerInProduction(env);
+  const stopTracing = startTracing(name, env.OTEL_EXPORTER_OTLP_ENDPOINT);
+  startMetrics(name);
+  const { app, health } = await createService(definition);
+  let stopBackground: (() => Promise<void>) | undefined;
+  onShutdown(env, logger, async () => {
+    health.drain();
+    await app.close();
+    await stopBackground?.();
+    await database?.stop();
+    await stopTracing();
+  });
+  if (database) {
+    await database.start((error, attempt) => logger.warn({ err: error, attempt }, 'the database is not reachable yet'));
+    health.add({ name: 'database', check: () => database.ping() });
+  }
+  await app.listen(env.PORT, env.HOST);
+  stopBackground = await definition.background?.(app, health);
+  health.start();
+  logger.info({ port: env.PORT, node: process.version }, `${name} is up`);
+};
+
+const refuseLocalIssuerInProduction = (env: BaseEnv): void => {
+  if (env.AUTH_JWKS_URL || env.NODE_ENV !== 'production') return;
+  throw new Error('AUTH_JWKS_URL must be set when NODE_ENV=production: the local issuer is for one machine only');
+};
+
+const onShutdown = (env: BaseEnv, logger: Logger, drain: () => Promise<void>): void => {
+  let stopping = false;
+  const stop = (reason: string): void => {
+    if (stopping) return;
+    stopping = true;
+    logger.info({ reason }, 'shutting down');
+    const deadline = setTimeout(() => {
+      logger.warn({ seconds: env.SHUTDOWN_SECONDS_MAX }, 'the shutdown took too long; leaving now');
+      process.exit(1);
+    }, env.SHUTDOWN_SECONDS_MAX * 1000);
+    deadline.unref();
+    drain().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger.error({ err: error }, 'the shutdown failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.once('SIGTERM', () => stop('SIGTERM'));
+  process.once('SIGINT', () => stop('SIGINT'));
+  // The supervisor holds the other end; when it dies, however it dies, nobody is left to stop this process.
+  process.once('disconnect', () => stop('the supervisor is gone'));
+};
+
+/** For main.ts: a service that cannot start says why in one line and exits 1. */
+export const run = (definition: ServiceDefinition): void => {
+  process.on('unhandledRejection', (error) => {
+    definition.logger.fatal({ err: error }, 'unhandled rejection');
+    process.exit(1);
+  });
+  bootstrap(definition).catch((error: unknown) => {
+    definition.logger.fatal({ err: error }, `${definition.name} cannot start`);
+    process.exit(1);
+  });
+};

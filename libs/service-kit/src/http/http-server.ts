@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { DomainError } from '@pca/errors';
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { ServiceRequest } from '../auth/require-scope.js';
+import type { TokenVerifier } from '../auth/token-verifier.js';
+import type { Logger } from '../observability/logger.js';
+import { httpRequestSeconds, registry } from '../observability/metrics.js';
+import { contextFromHeaders, failSpan, SpanKind, startSpan, tracingEnabled, withContext } from '../observability/tracing.js';
+import { seams } from '../seams.js';
+import type { Health } from './health.js';
+import { sendProblem } from './problem-filter.js';
+
+export interface HttpServerOptions {
+  logger: Logger;
+  verifier: TokenVerifier;
+  health: Health;
+  /** Largest body of a JSON request, bytes. */
+  bodyBytesMax?: number;
+}
+
+const requestIdPattern = /^[A-Za-z0-9._-]{1,64}$/;
+/** Paths that answer without a look at the token. */
+const openPaths = new Set(['/health/live', '/health/ready', '/metrics']);
+
+/** Fastify with what every process has: request ids, tokens, traces, metrics, health, and problems for errors. */
+export const createHttpServer = (options: HttpServerOptions): FastifyAdapter => {
+  const adapter = new FastifyAdapter({
+    loggerInstance: options.logger,
+    disableRequestLogging: true,
+    bodyLimit: options.bodyBytesMax ?? 1_048_576,
+    forceCloseConnections: 'idle',
+    requestIdHeader: false,
+    genReqId: (request: IncomingMessage) => {
+      const given = request.headers['x-request-id'];
+      return typeof given === 'string' && requestIdPattern.test(given) ? given : randomUUID();
+    },
+    requestTimeout: 0,
+    connectionTimeout: 0,
+    onProtoPoisoning: 'remove',
+    onConstructorPoisoning: 'remove',
+  });
+  const fastify = adapter.getInstance() as unknown as FastifyInstance;
+  addHooks(fastify, options);
+  addOwnRoutes(fastify, options.health);
+  fastify.setErrorHandler((error, request, reply) => sendProblem(request, reply, error));
+  fastify.setNotFoundHandler((request, reply) => sendProblem(request, reply, new DomainError('NOT_FOUND', 'There is nothing at this path')));
+  return adapter;
+};
+
+const addHooks = (fastify: FastifyInstance, { verifier }: HttpServerOptions): void => {
+  fastify.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id);
+    if (!tracingEnabled()) return done();
+    const { span, context: active } = startSpan(`${request.method} ${request.routeOptions.url ?? 'unknown'}`, SpanKind.SERVER, { 'http.request.method': request.method, 'url.path': request.url.split('?')[0] ?? '' }, contextFromHeaders(request.headers));
+    reply.raw.once('close', () => {
+      span.setAttribute('http.response.status_code', reply.statusCode);
+      if (reply.statusCode >= 500) failSpan(span, `status ${reply.statusCode}`);
+      span.end();
+    });
+    withContext(active, done);
+  });
+  fastify.addHook('onRequest', async (request: ServiceRequest) => {
+    if (openPaths.has(request.routeOptions.url ?? '')) return;
+    if (seams.inbound.active) await seams.inbound.pass({ method: request.method, url: request.url });
+    try {
+      request.principal = await verifier.principalOf(request.headers.authorization);
+    } catch (error) {
+      // Kept and thrown where a scope is asked for: some routes are open, and GraphQL answers in its own shape.
+      request.authFailure = error;
+    }
+  });
+  fastify.addHook('onResponse', (request, reply, done) => {
+    httpRequestSeconds.observe({ method: request.method, route: request.routeOptions.url ?? 'unknown', status: reply.statusCode }, reply.elapsedTime / 1000);
+    request.log.debug({ method: request.method, path: request.url.split('?')[0], status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request');
+    done();
+  });
+};
+
+const addOwnRoutes = (fastify: FastifyInstance, health: Health): void => {
+  fastify.get('/health/live', (_request, reply: FastifyReply) => reply.send({ status: 'live' }));
+  fastify.get('/health/ready', async (_request, reply: FastifyReply) => {
+    const notReady = await health.notReady();
+    return reply.code(notReady.length === 0 ? 200 : 503).send({ status: notReady.length === 0 ? 'ready' : 'not ready', notReady });
+  });
+  fastify.get('/metrics', async (_request, reply: FastifyReply) => reply.header('content-type', registry.contentType).send(await registry.metrics()));
+};

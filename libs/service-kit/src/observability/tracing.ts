@@ -1,0 +1,62 @@
+import { context, propagation, type Span, SpanStatusCode, trace, type Attributes, type Context, SpanKind } from '@opentelemetry/api';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import { BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node';
+import { ATTR_SERVICE_NAME } from '@opentelemetry/semantic-conventions';
+
+export { SpanKind } from '@opentelemetry/api';
+
+let enabled = false;
+export const tracingEnabled = (): boolean => enabled;
+
+/** Starts exporting spans when an OTLP endpoint is named; without one nothing is recorded and nothing leaves. */
+export const startTracing = (service: string, endpoint: string | undefined): (() => Promise<void>) => {
+  if (!endpoint) return () => Promise.resolve();
+  const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` });
+  const provider = new NodeTracerProvider({
+    resource: resourceFromAttributes({ [ATTR_SERVICE_NAME]: service }),
+    spanProcessors: [new BatchSpanProcessor(exporter, { scheduledDelayMillis: 1000 })],
+  });
+  provider.register();
+  enabled = true;
+  return () => provider.shutdown();
+};
+
+const tracer = trace.getTracer('pca');
+
+/** Runs `work` in a span; a throw is recorded on it. Costs one comparison when tracing is off. */
+export const inSpan = async <T>(name: string, kind: SpanKind, attributes: Attributes, work: () => Promise<T>, parent?: Context): Promise<T> => {
+  if (!enabled) return work();
+  const base = parent ?? context.active();
+  const span = tracer.startSpan(name, { kind, attributes }, base);
+  try {
+    return await context.with(trace.setSpan(base, span), work);
+  } catch (error) {
+    failSpan(span, error);
+    throw error;
+  } finally {
+    span.end();
+  }
+};
+
+export const startSpan = (name: string, kind: SpanKind, attributes: Attributes, parent: Context): { span: Span; context: Context } => {
+  const span = tracer.startSpan(name, { kind, attributes }, parent);
+  return { span, context: trace.setSpan(parent, span) };
+};
+
+export const failSpan = (span: Span, error: unknown): void => {
+  span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
+};
+
+export const contextFromHeaders = (headers: Record<string, unknown>): Context => propagation.extract(context.active(), headers);
+
+/** W3C trace context of the active span, for headers and event envelopes; null when tracing is off. */
+export const activeTraceparent = (): string | null => {
+  if (!enabled) return null;
+  const carrier: { traceparent?: string } = {};
+  propagation.inject(context.active(), carrier);
+  return carrier.traceparent ?? null;
+};
+
+export const withContext = <T>(active: Context, work: () => T): T => context.with(active, work);
