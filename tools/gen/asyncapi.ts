@@ -1,0 +1,101 @@
+import { envelopeSchema, type EventDefinition } from '@pca/contracts';
+import { z } from 'zod';
+
+type Json = Record<string, unknown>;
+
+/** AsyncAPI 3.0 of the bus: a channel for each topic and for its dead letters, a message for each event type. */
+export const asyncapiOf = (version: string, definitions: readonly EventDefinition[]): Json => {
+  const sorted = [...definitions].sort((a, b) => (a.type < b.type ? -1 : 1));
+  const topics = [...new Set(sorted.map(({ topic }) => topic))].sort();
+  return {
+    asyncapi: '3.0.0',
+    info: {
+      title: 'PCA Agent events',
+      version,
+      license: { name: 'Apache-2.0' },
+      description:
+        'Events on the bus. Delivery is at least once, so consumers deduplicate by envelope id; messages of one topic and key keep their order. ' +
+        'What does not parse goes to <topic>.dead-letters with its reason.',
+    },
+    defaultContentType: 'application/json',
+    channels: Object.fromEntries(topics.flatMap((topic) => [topicChannel(topic, sorted), deadLetterChannel(topic)])),
+    operations: Object.fromEntries(topics.flatMap((topic) => operationsOf(topic, sorted))),
+    components: {
+      messages: Object.fromEntries([...sorted.map((definition) => [definition.type, messageOf(definition)]), ['dead-letter', deadLetter]]),
+      schemas: { envelope: jsonSchemaOf(envelopeSchema) },
+    },
+  };
+};
+
+const topicChannel = (topic: string, definitions: readonly EventDefinition[]): [string, Json] => [
+  topic,
+  { address: topic, messages: Object.fromEntries(of(topic, definitions).map(({ type }) => [type, { $ref: `#/components/messages/${type}` }])) },
+];
+
+const deadLetterChannel = (topic: string): [string, Json] => [
+  `${topic}.dead-letters`,
+  {
+    address: `${topic}.dead-letters`,
+    description: `What a consumer of ${topic} could not understand, or failed at too often.`,
+    messages: { 'dead-letter': { $ref: '#/components/messages/dead-letter' } },
+  },
+];
+
+const operationsOf = (topic: string, definitions: readonly EventDefinition[]): [string, Json][] => {
+  const producers = [...new Set(of(topic, definitions).map(({ producer }) => producer))].sort();
+  return producers.map((producer) => [
+    `${producer}-to-${topic}`,
+    {
+      action: 'send',
+      summary: `${producer} publishes to ${topic}`,
+      channel: { $ref: `#/channels/${topic}` },
+      messages: of(topic, definitions)
+        .filter((definition) => definition.producer === producer)
+        .map(({ type }) => ({ $ref: `#/channels/${topic}/messages/${type}` })),
+    },
+  ]);
+};
+
+const messageOf = (definition: EventDefinition): Json => ({
+  name: definition.type,
+  summary: definition.description,
+  payload: {
+    allOf: [
+      { $ref: '#/components/schemas/envelope' },
+      {
+        type: 'object',
+        properties: {
+          type: { const: definition.type },
+          version: { const: definition.version },
+          payload: jsonSchemaOf(definition.schema),
+        },
+      },
+    ],
+  },
+  bindings: { kafka: { key: { type: 'string', description: `Keeps the order of ${keyTemplateOf(definition)}` } } },
+});
+
+const deadLetter: Json = {
+  name: 'dead-letter',
+  summary: 'The message as it came, with the reason, the consumer group and the number of attempts.',
+};
+
+const of = (topic: string, definitions: readonly EventDefinition[]): EventDefinition[] => definitions.filter((definition) => definition.topic === topic);
+
+/** AsyncAPI reads schemas as JSON Schema draft 7; `input`, because what a publisher sends may hold more than a consumer reads. */
+const jsonSchemaOf = (schema: z.ZodType): Json => {
+  const { $schema: _draft, ...rest } = z.toJSONSchema(schema, { target: 'draft-7', io: 'input' });
+  return rest;
+};
+
+/** The key of an event as a template such as `{campaign.id}`: the key function is run on a payload whose every field prints its own path. */
+export const keyTemplateOf = ({ key }: Pick<EventDefinition, 'key'>): string => String(key(namesOfFields(''), '{workspaceId}'));
+
+const namesOfFields = (path: string): never =>
+  new Proxy(
+    {},
+    {
+      get: (_target, name) =>
+        typeof name === 'symbol' || name === 'toString' ? () => `{${path}}` : namesOfFields(path === '' ? name : `${path}.${name}`),
+    },
+  ) as never;
