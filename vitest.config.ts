@@ -7,14 +7,19 @@ const libs = readdirSync(new URL('./libs', import.meta.url));
 // Tests run from the sources, so that a change is tested without a build; spawned processes run from dist.
 export default defineConfig({
   resolve: {
-    alias: libs.map((name) => ({
-      find: new RegExp(`^@pca/${name}$`),
-      replacement: fileURLToPath(new URL(`./libs/${name}/src/index.ts`, import.meta.url)),
-    })),
+    alias: [
+      // The file that Node takes: by its "module" field graphql would be loaded twice, and its two copies refuse each other's types.
+      { find: /^graphql$/, replacement: fileURLToPath(new URL('./node_modules/graphql/index.js', import.meta.url)) },
+      ...libs.map((name) => ({
+        find: new RegExp(`^@pca/${name}$`),
+        replacement: fileURLToPath(new URL(`./libs/${name}/src/index.ts`, import.meta.url)),
+      })),
+    ],
   },
   test: {
     include: ['{libs,services,deploy,tools}/**/*.spec.ts'],
     exclude: ['**/node_modules/**', '**/dist/**'],
+    globalSetup: [fileURLToPath(new URL('./libs/testing/src/postgres.global-setup.ts', import.meta.url))],
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },

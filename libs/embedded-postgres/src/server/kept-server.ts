@@ -1,0 +1,105 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { EmbeddedPostgresError } from '../embedded-postgres-error.js';
+import type { ProcessIdentity } from '../machine/process-identity.js';
+import type { Command } from '../machine/run-as.js';
+
+export interface PostgresExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** Whether stop() was called before. */
+  readonly wanted: boolean;
+}
+
+export interface KeptServer {
+  readonly pid: number;
+  readonly keeperPid: number;
+  readonly exited: Promise<PostgresExit>;
+  lastLines(): string[];
+  setCompanions(companions: readonly ProcessIdentity[]): void;
+  stop(): Promise<void>;
+}
+
+interface KeepOptions {
+  readonly command: Command;
+  readonly onLog: (line: string) => void;
+  readonly temporaryFolder?: string;
+}
+
+type KeeperMessage =
+  | { readonly type: 'spawned'; readonly pid: number }
+  | { readonly type: 'failed'; readonly message: string }
+  | { readonly type: 'exited'; readonly code: number | null; readonly signal: NodeJS.Signals | null };
+
+const keptLines = 50;
+
+// Tests run this package from its sources, where the keeper is TypeScript too; Node strips its types.
+const keeperFile = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './keeper.ts' : './keeper.js', import.meta.url));
+
+const readLines = (keeper: ChildProcess, onLine: (line: string) => void): void => {
+  for (const stream of [keeper.stdout, keeper.stderr]) createInterface({ input: stream as Readable }).on('line', onLine);
+};
+
+const endServer = (pid: number): void => {
+  try {
+    process.kill(pid, 'SIGINT');
+  } catch {
+    // It ended with its keeper.
+  }
+};
+
+/** Starts the keeper, and the server below it; resolves when the server's process exists. */
+export const keepServer = ({ command, onLog, temporaryFolder }: KeepOptions): Promise<KeptServer> =>
+  new Promise((resolve, reject) => {
+    const lines: string[] = [];
+    let wanted = false;
+    let last: { code: number | null; signal: NodeJS.Signals | null } = { code: null, signal: null };
+    // A session of its own keeps a terminal's Ctrl-C away: the owner decides the order of ending.
+    const keeper = fork(keeperFile, [JSON.stringify({ ...command, ...(temporaryFolder === undefined ? {} : { temporaryFolder }) })], {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      detached: true,
+      execArgv: [],
+      env: { PATH: process.env['PATH'], LC_ALL: process.env['LC_ALL'], LANG: process.env['LANG'] },
+    });
+    readLines(keeper, (line) => {
+      lines.push(line);
+      if (lines.length > keptLines) lines.shift();
+      onLog(line);
+    });
+    // 'close' comes after the last line has been read; a server without its keeper holds the pipe until it has ended too.
+    let pid: number | undefined;
+    let told = false;
+    const exited = new Promise<PostgresExit>((settle) => keeper.on('close', () => settle({ ...last, wanted })));
+    keeper.on('error', reject);
+    // Where the kernel does not end the server with its keeper, a keeper that was killed leaves it running; then it ends here.
+    keeper.on('exit', () => {
+      if (!told && pid !== undefined) endServer(pid);
+    });
+    const send = (message: object): void => void (keeper.connected && keeper.send(message, () => undefined));
+    const stop = async (): Promise<void> => {
+      wanted = true;
+      send({ type: 'stop' });
+      await exited;
+    };
+    keeper.on('message', (message: KeeperMessage) => {
+      if (message.type === 'failed') reject(new EmbeddedPostgresError('START_FAILED', `Postgres cannot be run: ${message.message}`));
+      if (message.type === 'exited') {
+        told = true;
+        last = { code: message.code, signal: message.signal };
+      }
+      if (message.type === 'spawned') {
+        pid = message.pid;
+        resolve({
+          pid: message.pid,
+          keeperPid: keeper.pid ?? 0,
+          exited,
+          lastLines: () => [...lines],
+          setCompanions: (companions) => send({ type: 'companions', companions }),
+          stop,
+        });
+      }
+    });
+    void exited.then(() => reject(new EmbeddedPostgresError('START_FAILED', 'Postgres did not start: its keeper ended', lines)));
+  });

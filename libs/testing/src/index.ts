@@ -1,0 +1,1 @@
+export { type PrivatePostgres, startPrivatePostgres, type TestDatabase, type TestPostgres, testPostgres } from './postgres.js';
