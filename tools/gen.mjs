@@ -13,7 +13,10 @@ const root = join(import.meta.dirname, '..');
 
 // The generators read what the compiler emitted: decorators need their metadata, which running the sources would not give.
 const projects = globSync('{libs/contracts,services/*}/tsconfig.json', { cwd: root }).sort();
-const build = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', ...projects], { cwd: root, stdio: 'inherit' });
+const build = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', ...projects], {
+  cwd: root,
+  stdio: 'inherit',
+});
 if (build.status !== 0) process.exit(1);
 
 const { main } = await import('./gen/main.ts');

@@ -29,7 +29,10 @@ export const asyncapiOf = (version: string, definitions: readonly EventDefinitio
 
 const topicChannel = (topic: string, definitions: readonly EventDefinition[]): [string, Json] => [
   topic,
-  { address: topic, messages: Object.fromEntries(of(topic, definitions).map(({ type }) => [type, { $ref: `#/components/messages/${type}` }])) },
+  {
+    address: topic,
+    messages: Object.fromEntries(of(topic, definitions).map(({ type }) => [type, { $ref: `#/components/messages/${type}` }])),
+  },
 ];
 
 const deadLetterChannel = (topic: string): [string, Json] => [
@@ -80,7 +83,8 @@ const deadLetter: Json = {
   summary: 'The message as it came, with the reason, the consumer group and the number of attempts.',
 };
 
-const of = (topic: string, definitions: readonly EventDefinition[]): EventDefinition[] => definitions.filter((definition) => definition.topic === topic);
+const of = (topic: string, definitions: readonly EventDefinition[]): EventDefinition[] =>
+  definitions.filter((definition) => definition.topic === topic);
 
 /** AsyncAPI reads schemas as JSON Schema draft 7; `input`, because what a publisher sends may hold more than a consumer reads. */
 const jsonSchemaOf = (schema: z.ZodType): Json => {

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import specs from '@asyncapi/specs';
 import { eventDefinitions } from '@pca/contracts';
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ interface Document {
 }
 
 const document = asyncapiOf('1.2.3', eventDefinitions()) as unknown as Document;
-const schema = createRequire(import.meta.url)('@asyncapi/specs/schemas/3.0.0-without-$id.json') as object;
+const schema = specs.schemasWithoutId['3.0.0'] as object;
 
 describe('asyncapiOf', () => {
   it('is a valid AsyncAPI 3.0 document', () => {
@@ -27,15 +27,27 @@ describe('asyncapiOf', () => {
     }
     const refs = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path]) => path ?? '');
     expect(refs.length).toBeGreaterThan(eventDefinitions().length);
-    for (const ref of refs) expect(ref.split('/').reduce<unknown>((at, key) => (at as Record<string, unknown>)?.[key], document), ref).toBeDefined();
+    for (const ref of refs)
+      expect(
+        ref.split('/').reduce<unknown>((at, key) => (at as Record<string, unknown>)?.[key], document),
+        ref,
+      ).toBeDefined();
   });
 
   it('describes payloads as something that a real event fits and a broken one does not', () => {
     const { payload } = document.components.messages['campaign.deleted.v1'] ?? {};
     const validate = new Ajv({ strict: false, validateFormats: false }).compile({ ...payload, components: document.components });
     const event = {
-      id: '01926d4e-0000-7000-8000-000000000000', type: 'campaign.deleted.v1', version: 1, workspaceId: 'demo', occurredAt: '2026-01-01T00:00:00Z',
-      receivedAt: '2026-01-01T00:00:00Z', producer: 'campaigns', correlationId: 'c', causationId: null, traceparent: null,
+      id: '01926d4e-0000-7000-8000-000000000000',
+      type: 'campaign.deleted.v1',
+      version: 1,
+      workspaceId: 'demo',
+      occurredAt: '2026-01-01T00:00:00Z',
+      receivedAt: '2026-01-01T00:00:00Z',
+      producer: 'campaigns',
+      correlationId: 'c',
+      causationId: null,
+      traceparent: null,
       payload: { campaignId: '01926d4e-0000-7000-8000-000000000001', version: 2, actor: 'a' },
     };
     validate(event);

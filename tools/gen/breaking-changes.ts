@@ -9,4 +9,8 @@ export const committedApi = (root: string, path: string): string | undefined => 
 
 /** What clients of the old graph could trip over, one sentence each. */
 export const breakingChangesOf = (before: string | undefined, after: string | undefined): string[] =>
-  before && after ? findBreakingChanges(buildSchema(before), buildSchema(after)).map(({ description }) => description).sort() : [];
+  before && after
+    ? findBreakingChanges(buildSchema(before), buildSchema(after))
+        .map(({ description }) => description)
+        .sort()
+    : [];

@@ -17,9 +17,7 @@ export interface Composed {
  * Throws CompositionFailed with every error and the subgraphs that it concerns.
  */
 export const compose = (subgraphs: readonly { name: string; sdl: string }[]): Composed => {
-  const result = composeServices(
-    subgraphs.map(({ name, sdl }) => ({ name, url: `http://${name}/graphql`, typeDefs: parse(sdl) })),
-  );
+  const result = composeServices(subgraphs.map(({ name, sdl }) => ({ name, url: `http://${name}/graphql`, typeDefs: parse(sdl) })));
   if (result.errors) throw new CompositionFailed(`The subgraphs do not compose:\n${result.errors.map(described).join('\n')}`);
   const api = lexicographicSortSchema(result.schema.toAPISchema().toGraphQLJSSchema());
   return { supergraph: result.supergraphSdl, api: printSchema(api) };

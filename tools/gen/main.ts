@@ -13,7 +13,7 @@ export const main = async (root: string, args: readonly string[]): Promise<numbe
   try {
     files = await generate(root);
   } catch (error) {
-    return fail(error instanceof CompositionFailed ? error.message : (error as Error).stack ?? String(error));
+    return fail(error instanceof CompositionFailed ? error.message : ((error as Error).stack ?? String(error)));
   }
   return args.includes('--check') ? check(root, files) : write(root, files, args.includes('--allow-breaking'));
 };

@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { errorCatalogue, type ErrorCode } from '@pca/errors';
 import { z } from 'zod';
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathItemObject, type ZodOpenApiPathsObject, type ZodOpenApiResponseObject } from 'zod-openapi';
+import {
+  createDocument,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiPathItemObject,
+  type ZodOpenApiPathsObject,
+  type ZodOpenApiResponseObject,
+} from 'zod-openapi';
 
 const methods = ['get', 'put', 'post', 'delete', 'patch', 'head', 'options'] as const;
 const codes = Object.keys(errorCatalogue) as ErrorCode[];
@@ -32,7 +38,8 @@ export const openapiOf = (version: string, services: ReadonlyMap<string, ZodOpen
     info: {
       title: 'PCA Agent REST API',
       version,
-      description: 'REST over the same services as the graph at /graphql. Errors are application/problem+json with a stable `code`; see docs/errors.md.',
+      description:
+        'REST over the same services as the graph at /graphql. Errors are application/problem+json with a stable `code`; see docs/errors.md.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],

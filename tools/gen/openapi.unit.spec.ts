@@ -15,7 +15,10 @@ const things: ZodOpenApiPathsObject = {
   '/v1/things/{id}': { get: { requestParams: { path: z.object({ id: z.uuid() }) }, responses: { 200: ok } } },
   '/v1/things': {
     get: { security: [], responses: { 200: ok } },
-    post: { requestBody: { content: { 'application/json': { schema: z.object({ name: z.string() }) } } }, responses: { 201: ok, 429: { description: 'of its own' } } },
+    post: {
+      requestBody: { content: { 'application/json': { schema: z.object({ name: z.string() }) } } },
+      responses: { 201: ok, 429: { description: 'of its own' } },
+    },
   },
 };
 const openapi = (services: [string, ZodOpenApiPathsObject][]): Document => openapiOf('1.2.3', new Map(services)) as unknown as Document;
@@ -23,12 +26,25 @@ const openapi = (services: [string, ZodOpenApiPathsObject][]): Document => opena
 describe('openapiOf', () => {
   it('is a valid OpenAPI 3.1 document, and the validator refuses a broken one', async () => {
     expect(await new Validator().validate({ ...openapi([['things', things]]) })).toEqual({ valid: true });
-    expect(await new Validator().validate({ ...openapi([['things', things]]), paths: { 'no-slash': { get: 1 } } })).toMatchObject({ valid: false });
+    expect(await new Validator().validate({ ...openapi([['things', things]]), paths: { 'no-slash': { get: 1 } } })).toMatchObject({
+      valid: false,
+    });
   });
 
   it('gives every operation the problems that may meet it, unless the service says otherwise', () => {
     const { paths } = openapi([['things', things]]);
-    expect(Object.keys(paths['/v1/things/{id}']?.['get']?.responses ?? {})).toEqual(['200', '400', '401', '403', '404', '429', '500', '502', '503', '504']);
+    expect(Object.keys(paths['/v1/things/{id}']?.['get']?.responses ?? {})).toEqual([
+      '200',
+      '400',
+      '401',
+      '403',
+      '404',
+      '429',
+      '500',
+      '502',
+      '503',
+      '504',
+    ]);
     expect(Object.keys(paths['/v1/things']?.['get']?.responses ?? {})).toEqual(['200', '400', '429', '500', '502', '503', '504']);
     const post = paths['/v1/things']?.['post']?.responses;
     expect(post?.['413']).toEqual({ $ref: '#/components/responses/Problem413' });
@@ -45,7 +61,12 @@ describe('openapiOf', () => {
   });
 
   it('refuses a path that two services claim, and lists paths in order', () => {
-    expect(() => openapi([['a', things], ['b', things]])).toThrow('/v1/things/{id} is described by both a and b');
+    expect(() =>
+      openapi([
+        ['a', things],
+        ['b', things],
+      ]),
+    ).toThrow('/v1/things/{id} is described by both a and b');
     expect(Object.keys(openapi([['things', things]]).paths)).toEqual(['/v1/things', '/v1/things/{id}']);
   });
 });

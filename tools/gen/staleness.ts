@@ -25,6 +25,7 @@ export const differenceOf = (found: string, wanted: string): string => {
   const after = wanted.split('\n');
   const at = after.findIndex((line, index) => line !== before[index]);
   const start = at === -1 ? after.length : at;
-  const show = (lines: string[], mark: string): string[] => lines.slice(start, start + hintLinesMax).map((line) => `  ${mark} ${line.slice(0, 120)}`);
+  const show = (lines: string[], mark: string): string[] =>
+    lines.slice(start, start + hintLinesMax).map((line) => `  ${mark} ${line.slice(0, 120)}`);
   return [`  from line ${start + 1}:`, ...show(before, '-'), ...show(after, '+')].join('\n');
 };

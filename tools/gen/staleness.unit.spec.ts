@@ -14,7 +14,14 @@ describe('stalenessOf', () => {
   it('names what is missing and what differs, and passes what is the same', () => {
     writeFileSync(join(root, 'same'), 'a\nb\n');
     writeFileSync(join(root, 'old'), 'a\nb\n');
-    const stale = stalenessOf(root, new Map([['same', 'a\nb\n'], ['old', 'a\nc\n'], ['new', 'x\n']]));
+    const stale = stalenessOf(
+      root,
+      new Map([
+        ['same', 'a\nb\n'],
+        ['old', 'a\nc\n'],
+        ['new', 'x\n'],
+      ]),
+    );
     expect(stale).toEqual([
       { path: 'old', hint: '  from line 2:\n  - b\n  - \n  + c\n  + ' },
       { path: 'new', hint: '  it is not there yet' },

@@ -19,7 +19,9 @@ export const subgraphsOf = (root: string): Subgraph[] =>
       const folder = join(root, 'services', name);
       const file = join(folder, 'project.json');
       if (!existsSync(file)) return [];
-      const project = JSON.parse(readFileSync(file, 'utf8')) as { metadata?: { pca?: { port: number; database: string; subgraph?: boolean } } };
+      const project = JSON.parse(readFileSync(file, 'utf8')) as {
+        metadata?: { pca?: { port: number; database: string; subgraph?: boolean } };
+      };
       const pca = project.metadata?.pca;
       return pca?.subgraph ? [{ name, folder, port: pca.port, database: pca.database }] : [];
     });
