@@ -1,4 +1,4 @@
-import { type CanActivate, createParamDecorator, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
+import { type CanActivate, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { GqlExecutionContext } from '@nestjs/graphql';
 import type { Principal, Scope } from '@pca/contracts';
@@ -31,8 +31,6 @@ export const principalOf = (request: ServiceRequest): Principal => {
   if (request.principal) return request.principal;
   throw request.authFailure ?? new DomainError('UNAUTHENTICATED', 'A bearer token is required');
 };
-
-export const CurrentPrincipal = createParamDecorator((_data: unknown, context: ExecutionContext) => principalOf(requestOf(context)));
 
 @Injectable()
 export class ScopeGuard implements CanActivate {

@@ -42,6 +42,8 @@ export const poolOf = (dataSource: DataSource): pg.Pool => (dataSource.driver as
 
 /** One service's database: entities through `manager`, hot paths through `pool`, both in one transaction when it must be. */
 export class Database {
+  private readonly commitListeners = new Set<() => void>();
+
   constructor(readonly dataSource: DataSource) {}
 
   get pool(): pg.Pool {
@@ -52,8 +54,16 @@ export class Database {
     return this.dataSource.manager;
   }
 
-  transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    return this.dataSource.transaction(work);
+  async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    const result = await this.dataSource.transaction(work);
+    for (const listener of this.commitListeners) listener();
+    return result;
+  }
+
+  /** Tells of each committed transaction; returns how to stop being told. */
+  onCommit(listener: () => void): () => void {
+    this.commitListeners.add(listener);
+    return () => this.commitListeners.delete(listener);
   }
 
   /** Connects, trying again with growing pauses while the server is not up, then migrates under a lock so that two instances may start at once. */

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { DomainError } from '@pca/errors';
 import type { IncomingMessage } from 'node:http';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import { type FastifyInstance, type FastifyReply, LogController } from 'fastify';
 import type { ServiceRequest } from '../auth/require-scope.js';
 import type { TokenVerifier } from '../auth/token-verifier.js';
 import type { Logger } from '../observability/logger.js';
@@ -10,7 +9,6 @@ import { httpRequestSeconds, registry } from '../observability/metrics.js';
 import { contextFromHeaders, failSpan, SpanKind, startSpan, tracingEnabled, withContext } from '../observability/tracing.js';
 import { seams } from '../seams.js';
 import type { Health } from './health.js';
-import { sendProblem } from './problem-filter.js';
 
 export interface HttpServerOptions {
   logger: Logger;
@@ -28,7 +26,7 @@ const openPaths = new Set(['/health/live', '/health/ready', '/metrics']);
 export const createHttpServer = (options: HttpServerOptions): FastifyAdapter => {
   const adapter = new FastifyAdapter({
     loggerInstance: options.logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: options.bodyBytesMax ?? 1_048_576,
     forceCloseConnections: 'idle',
     requestIdHeader: false,
@@ -44,8 +42,6 @@ export const createHttpServer = (options: HttpServerOptions): FastifyAdapter => 
   const fastify = adapter.getInstance() as unknown as FastifyInstance;
   addHooks(fastify, options);
   addOwnRoutes(fastify, options.health);
-  fastify.setErrorHandler((error, request, reply) => sendProblem(request, reply, error));
-  fastify.setNotFoundHandler((request, reply) => sendProblem(request, reply, new DomainError('NOT_FOUND', 'There is nothing at this path')));
   return adapter;
 };
 

@@ -1,0 +1,23 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { Principal } from '@pca/contracts';
+import { activeTraceparent } from '../observability/tracing.js';
+import { principalOf, requestOf, type ServiceRequest } from './require-scope.js';
+
+/** Who does what for which workspace, passed explicitly as the first argument of everything that reads or writes. */
+export interface CallContext {
+  readonly workspaceId: string;
+  /** The token's subject, for the audit. */
+  readonly actor: string;
+  readonly scopes: Principal['scopes'];
+  /** The request's id; every event that follows from it carries it. */
+  readonly correlationId: string;
+  readonly traceparent: string | null;
+}
+
+/** Throws UNAUTHENTICATED when the request has no valid token. */
+export const callContextOf = (request: ServiceRequest): CallContext => {
+  const { workspaceId, subject, scopes } = principalOf(request);
+  return { workspaceId, actor: subject, scopes, correlationId: request.id, traceparent: activeTraceparent() };
+};
+
+export const CurrentCall = createParamDecorator((_data: unknown, context: ExecutionContext) => callContextOf(requestOf(context)));

@@ -1,0 +1,199 @@
+import { Injectable } from '@nestjs/common';
+import { DomainError, problemOf } from '@pca/errors';
+import { type CallContext, Database, domainErrorOf } from '@pca/service-kit';
+import type { EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { CampaignService } from '../campaigns/campaign.service.js';
+import type { ImportOptions } from '../import-file/import-options.js';
+import { readImportFile } from '../import-file/read-import-file.js';
+import { PerformanceService } from '../performance/performance.service.js';
+import { type LockedCampaign, PerformanceStore } from '../performance/performance.store.js';
+import { WorkspaceService } from '../workspaces/workspace.service.js';
+import { type FileCampaign, FileCampaigns } from './import-campaigns.js';
+import type { ImportJob, ImportState } from './import-job.entity.js';
+import { addRejected, emptyReport, type ImportReport } from './import-report.js';
+import { ImportStore, type StagedRow } from './import.store.js';
+
+export interface ImportLimits {
+  bytesMax: number;
+  atOnceMax: number;
+}
+
+export interface ImportProgress {
+  importId: string;
+  state: ImportState;
+  report: ImportReport;
+}
+
+/** Campaigns of one transaction: few enough that its locks are short, many enough that commits do not dominate. */
+const mergeCampaignsMax = 200;
+const progressMs = 500;
+
+@Injectable()
+export class ImportService {
+  private running = 0;
+
+  constructor(
+    private readonly limits: ImportLimits,
+    private readonly database: Database,
+    private readonly store: ImportStore,
+    private readonly campaigns: CampaignService,
+    private readonly performanceStore: PerformanceStore,
+    private readonly performance: PerformanceService,
+    private readonly workspaces: WorkspaceService,
+  ) {}
+
+  /**
+   * Reads a whole file, then merges it, some campaigns a transaction. A failure while reading stores nothing; one while merging leaves whole campaigns
+   * merged, and the same file again does the rest. `onProgress` is called at most twice a second.
+   */
+  async run(call: CallContext, options: ImportOptions, file: AsyncIterable<Buffer>, onProgress: (progress: ImportProgress) => void): Promise<ImportProgress> {
+    if (this.running >= this.limits.atOnceMax) throw new DomainError('RATE_LIMITED', 'Other imports are running; try again when they are done', { retryAfterSeconds: 10 });
+    this.running++;
+    const importId = uuidv7();
+    const report = emptyReport();
+    try {
+      await this.store.start({ id: importId, workspaceId: call.workspaceId, actor: call.actor, options, report });
+      const tell = this.teller(importId, report, onProgress);
+      const found = await this.read(importId, options, file, report, () => tell('READING'));
+      await this.merge(call, importId, found, report, () => tell('MERGING'));
+      return await this.end(importId, 'DONE', report);
+    } catch (error) {
+      report.problem = problemOf(domainErrorOf(error));
+      await this.end(importId, 'FAILED', report).catch(() => undefined);
+      throw error;
+    } finally {
+      this.running--;
+      await this.store.unstage(importId).catch(() => undefined);
+    }
+  }
+
+  async find(call: CallContext, id: string): Promise<ImportJob> {
+    const job = /^[0-9a-f-]{36}$/.test(id) ? await this.store.find(call.workspaceId, id) : null;
+    if (!job) throw new DomainError('NOT_FOUND', 'No such import in this workspace', { id });
+    return job;
+  }
+
+  private async end(importId: string, state: ImportState, report: ImportReport): Promise<ImportProgress> {
+    await this.store.progress(importId, state, report);
+    return { importId, state, report };
+  }
+
+  private teller(importId: string, report: ImportReport, onProgress: (progress: ImportProgress) => void): (state: ImportState) => Promise<void> {
+    let last = 0;
+    return async (state) => {
+      if (Date.now() - last < progressMs) return;
+      last = Date.now();
+      onProgress({ importId, state, report });
+      await this.store.progress(importId, state, report);
+    };
+  }
+
+  private async read(importId: string, options: ImportOptions, file: AsyncIterable<Buffer>, report: ImportReport, tell: () => Promise<void>): Promise<FileCampaigns> {
+    const found = new FileCampaigns();
+    const bounded = boundedBytes(file, this.limits.bytesMax);
+    await this.store.stage(importId, stagedRows(readImportFile(bounded, options), found, report, tell));
+    report.campaignsTotal = found.size;
+    return found;
+  }
+
+  private async merge(call: CallContext, importId: string, found: FileCampaigns, report: ImportReport, tell: () => Promise<void>): Promise<void> {
+    const sorted = found.sorted();
+    for (let start = 0; start < sorted.length; start += mergeCampaignsMax) {
+      const part = sorted.slice(start, start + mergeCampaignsMax);
+      const merged = await this.database.transaction((manager) => this.mergePart(manager, call, importId, part));
+      addRejected(report, merged.rejected);
+      report.rejected += merged.rowsRejected - merged.rejected.length;
+      report.rows -= merged.rowsRejected;
+      report.summedRows += merged.rows - merged.keys;
+      report.changedRows += merged.changedRows;
+      report.campaignsCreated += merged.created;
+      report.campaignsMerged += part.length;
+      await tell();
+    }
+  }
+
+  private async mergePart(manager: EntityManager, call: CallContext, importId: string, part: readonly FileCampaign[]) {
+    await this.store.lockWorkspace(manager, call.workspaceId);
+    await this.workspaces.ensure(manager, call);
+    const candidates = Map.groupBy(await this.store.candidates(manager, call.workspaceId, part), (candidate) => candidate.ref);
+    const targets: { ref: string; id: string; rows: number }[] = [];
+    const refused: { campaign: FileCampaign; reason: string }[] = [];
+    let created = 0;
+    for (const campaign of part) {
+      const target = this.choose(campaign, candidates.get(campaign.ref) ?? []);
+      if (typeof target === 'string') refused.push({ campaign, reason: target });
+      else if (target) targets.push({ ref: campaign.ref, id: target.id, rows: campaign.rows });
+      else {
+        targets.push({ ref: campaign.ref, id: (await this.create(manager, call, campaign)).id, rows: campaign.rows });
+        created++;
+      }
+    }
+    const locked = await this.performanceStore.lockCampaigns(manager, call.workspaceId, targets.map(({ id }) => id));
+    const { keys, changedRows } = await this.performance.write(manager, call, locked, this.store.sourceOf(importId, targets));
+    return {
+      created,
+      keys,
+      changedRows,
+      rows: targets.reduce((total, { rows }) => total + rows, 0),
+      rowsRejected: refused.reduce((total, { campaign }) => total + campaign.rows, 0),
+      rejected: refused.map(({ campaign, reason }) => ({ line: campaign.firstLine, column: null, value: campaign.name, reason: `${reason} (${campaign.rows} rows of this campaign)` })),
+    };
+  }
+
+  /** The campaign to write to, a reason why there is none, or undefined when it is to be created. */
+  private choose(campaign: FileCampaign, candidates: readonly LockedCampaign[]): LockedCampaign | string | undefined {
+    const [first, second] = candidates;
+    if (second) return `${candidates.length} campaigns have this name; give the file a campaign id`;
+    if (first && first.currency !== campaign.currency) return `the campaign's amounts are in ${first.currency}, not ${campaign.currency}`;
+    return first;
+  }
+
+  private create(manager: EntityManager, call: CallContext, campaign: FileCampaign): Promise<{ id: string }> {
+    return this.campaigns.insert(manager, call, {
+      id: uuidv7(),
+      workspaceId: call.workspaceId,
+      account: campaign.account,
+      externalId: campaign.externalId,
+      name: campaign.name,
+      platform: campaign.platform,
+      status: campaign.status,
+      objective: campaign.objective,
+      vertical: campaign.vertical,
+      currency: campaign.currency,
+      dailyBudgetMicros: campaign.dailyBudgetMicros,
+      startDate: campaign.firstDate,
+      endDate: null,
+    });
+  }
+}
+
+async function* boundedBytes(file: AsyncIterable<Buffer>, bytesMax: number): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const chunk of file) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw new DomainError('PAYLOAD_TOO_LARGE', `A file has at most ${bytesMax} bytes`, { bytesMax });
+    yield chunk;
+  }
+}
+
+async function* stagedRows(items: ReturnType<typeof readImportFile>, found: FileCampaigns, report: ImportReport, tell: () => Promise<void>): AsyncGenerator<StagedRow[]> {
+  for await (const item of items) {
+    if (item.kind === 'opened') {
+      report.reading = item.reading;
+      continue;
+    }
+    const staged: StagedRow[] = [];
+    for (const row of item.rows) {
+      const taken = found.take(row);
+      if ('ref' in taken) staged.push({ ref: taken.ref, row });
+      else addRejected(report, [taken.rejected]);
+    }
+    addRejected(report, item.rejected);
+    report.rows += staged.length;
+    report.bytesRead = item.bytesRead;
+    report.campaignsTotal = found.size;
+    await tell();
+    yield staged;
+  }
+}

@@ -1,0 +1,83 @@
+import { Injectable } from '@nestjs/common';
+import { DomainError } from '@pca/errors';
+import type { CallContext } from '@pca/service-kit';
+import { z } from 'zod';
+import { currencySchema, dayOrInstantSchema, platformSchema } from '../campaigns/campaign-input.js';
+import { parse } from '../campaigns/campaign.service.js';
+import { resolveRange, spanOf } from '../performance/performance.service.js';
+import { addSums, type MetricSums, zeroSums } from '../performance/metrics-sums.js';
+import { bucketSeries, type BucketSums, dayIn, isTimeZone } from '../performance/series.js';
+import { WorkspaceService } from '../workspaces/workspace.service.js';
+import { TotalsStore } from './totals.store.js';
+
+const requestSchema = z.strictObject({
+  from: dayOrInstantSchema.optional(),
+  to: dayOrInstantSchema.optional(),
+  platform: platformSchema.optional(),
+  currency: currencySchema.optional(),
+  interval: z.enum(['DAY', 'WEEK', 'MONTH']).default('DAY'),
+  timeZone: z.string().max(64).refine(isTimeZone, 'must be an IANA time zone, such as Europe/Berlin').optional(),
+});
+
+/** The workspace's numbers over a range: arguments as resolved, sums, and their series. */
+export interface WorkspaceTotals {
+  /** Opaque; holds the resolved arguments, so that another subgraph can answer for the same range. */
+  id: string;
+  from: string;
+  to: string;
+  platform: string | null;
+  currency: string;
+  sums: MetricSums;
+  series: BucketSums[];
+}
+
+@Injectable()
+export class TotalsService {
+  constructor(
+    private readonly store: TotalsStore,
+    private readonly workspaces: WorkspaceService,
+  ) {}
+
+  /** Without from and to: all the days there are. Throws BAD_USER_INPUT with `currencies` when sums would mix several. */
+  async totals(call: CallContext, input: unknown): Promise<WorkspaceTotals> {
+    const request = parse(requestSchema, input);
+    const workspace = await this.workspaces.get(call);
+    const timeZone = request.timeZone ?? workspace.timeZone;
+    const range = resolveRange(request, timeZone);
+    const bounds = { ...range, ...(request.platform && { platform: request.platform }), ...(request.currency && { currency: request.currency }) };
+    const days = await this.store.days(call.workspaceId, bounds);
+    const currencies = [...new Set(days.map((day) => day.currency))];
+    if (currencies.length > 1) {
+      throw new DomainError('BAD_USER_INPUT', `There are amounts in ${currencies.join(', ')}; name the currency to sum`, { currencies });
+    }
+    const today = dayIn(new Date().toISOString(), timeZone);
+    const span = spanOf(days, range) ?? { from: range.from ?? range.to ?? today, to: range.to ?? range.from ?? today };
+    const currency = request.currency ?? currencies[0] ?? workspace.reportingCurrency;
+    const resolved = { ...span, platform: request.platform ?? null, currency, interval: request.interval, timeZone };
+    return {
+      id: encodeTotalsId(resolved),
+      ...span,
+      platform: resolved.platform,
+      currency,
+      sums: days.reduce<MetricSums>(addSums, zeroSums),
+      series: bucketSeries(days, span, request.interval, workspace.firstDayOfWeek),
+    };
+  }
+
+  byId(call: CallContext, id: string): Promise<WorkspaceTotals> {
+    return this.totals(call, decodeTotalsId(id));
+  }
+}
+
+type Resolved = Omit<z.output<typeof requestSchema>, 'platform'> & { platform: string | null };
+
+const encodeTotalsId = (resolved: Resolved): string => Buffer.from(JSON.stringify(resolved)).toString('base64url');
+
+const decodeTotalsId = (id: string): unknown => {
+  try {
+    const { platform, ...rest } = JSON.parse(Buffer.from(id, 'base64url').toString('utf8')) as Resolved;
+    return platform === null ? rest : { ...rest, platform };
+  } catch {
+    throw new DomainError('BAD_USER_INPUT', 'This is no id of an Analytics');
+  }
+};
