@@ -18,5 +18,5 @@ export { badInput, domainErrorOf, sendProblem } from './http/problem-filter.js';
 export { RateLimitStore, type RateLimit } from './http/rate-limit.js';
 export { createLogger, type Logger } from './observability/logger.js';
 export { boundedLabel, counter, gauge, graphqlErrorsTotal, graphqlOperationSeconds, histogram, registry } from './observability/metrics.js';
-export { activeTraceparent, inSpan, SpanKind, tracingEnabled } from './observability/tracing.js';
+export { activeTraceparent, inSpan, SpanKind, startTracing, tracingEnabled } from './observability/tracing.js';
 export { Seam, seams } from './seams.js';
