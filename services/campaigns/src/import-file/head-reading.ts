@@ -3,6 +3,7 @@ import { type ColumnPlan, countKnownColumns, planColumns } from './column-plan.j
 import { type DateFormat, detectDateFormat } from './dialect/date-format.js';
 import { type Delimiter, detectDelimiter, sampleRecords, splitOffSeparatorLine } from './dialect/delimiter.js';
 import { type DecimalMark, detectDecimalMark, type NumberSample } from './dialect/number-format.js';
+import { cellAt } from './dialect/text.js';
 import { importFormatOf } from './import-format.js';
 import { type ImportField, importLimits, type ImportNotice, type ImportReading } from './import-item.js';
 import type { ImportOptions } from './import-options.js';
@@ -83,12 +84,12 @@ const numberSamples = function* (records: readonly (readonly string[])[], plan: 
   for (const [field, kind] of Object.entries(kinds) as [ImportField, NumberSample['kind']][]) {
     const index = plan.fields[field];
     if (index === undefined) continue;
-    for (const cell of new Set(records.map((record) => record[index]!))) yield { cell, kind };
+    for (const cell of new Set(records.map((record) => cellAt(record, index)))) yield { cell, kind };
   }
 };
 
 const dateFormatOf = (records: readonly (readonly string[])[], plan: ColumnPlan): DateFormat | undefined => {
-  const cells = new Set(records.map((record) => record[plan.fields.date!]!));
+  const cells = new Set(records.map((record) => cellAt(record, plan.fields.date)));
   return [...cells].every((cell) => cell.trim() === '') ? undefined : detectDateFormat(cells);
 };
 
@@ -120,7 +121,7 @@ const describe = (
   rest: Pick<ImportReading, 'format' | 'encoding' | 'delimiter' | 'decimal' | 'dateFormat' | 'notices'>,
 ): ImportReading => ({
   ...rest,
-  columns: Object.fromEntries(Object.entries(plan.fields).map(([field, index]) => [field, plan.header[index]!])),
-  breakdown: plan.breakdown.map(({ index }) => plan.header[index]!),
+  columns: Object.fromEntries(Object.entries(plan.fields).map(([field, index]) => [field, cellAt(plan.header, index)])),
+  breakdown: plan.breakdown.map(({ index }) => cellAt(plan.header, index)),
   ignored: plan.ignored,
 });

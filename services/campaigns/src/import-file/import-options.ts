@@ -126,7 +126,7 @@ const splitEntries = (text: string, option: string): { name: string; value: stri
     option,
     'must look like field=column,field=column',
     (match) => ({
-      name: match[1]!,
+      name: match[1] ?? '',
       value: unquote(match[2], match[3]),
     }),
   ).map((entry) => {

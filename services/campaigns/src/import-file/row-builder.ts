@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { BreakdownColumn, ColumnPlan } from './column-plan.js';
 import { type DateFormat, type DateReading, dateReader } from './dialect/date-format.js';
 import { type DecimalMark, isAbsentNumber, readCount, readMicros } from './dialect/number-format.js';
-import { excerptOf, readText, remembering, type TextReading } from './dialect/text.js';
+import { cellAt, excerptOf, readText, remembering, type TextReading } from './dialect/text.js';
 import { type ImportField, importLimits, type ImportRow, type RejectedRow } from './import-item.js';
 
 export interface RowContext {
@@ -63,7 +63,7 @@ export class RowBuilder {
     if (cells.every(isBlank)) return undefined;
     const { index, reason }: RowFault = this.fault;
     const column = index === undefined ? null : (header[index] ?? null);
-    return { rejected: { line, column, value: excerptOf(index === undefined ? '' : (cells[index] ?? '')), reason } };
+    return { rejected: { line, column, value: excerptOf(index === undefined ? '' : cellAt(cells, index)), reason } };
   }
 
   private read(line: number, cells: readonly string[]): ImportRow {
@@ -101,8 +101,8 @@ export class RowBuilder {
   }
 
   private date(cells: readonly string[]): string {
-    const index = this.context.plan.fields.date!;
-    const reading = this.readDate(cells[index]!);
+    const index = this.context.plan.fields.date;
+    const reading = this.readDate(cellAt(cells, index));
     if ('date' in reading) return reading.date;
     this.note(index, reading.reason);
     return '';
@@ -118,7 +118,7 @@ export class RowBuilder {
   private text(cells: readonly string[], field: TextField): string | undefined {
     const index = this.context.plan.fields[field];
     if (index === undefined || cells[index] === '') return undefined;
-    return this.words((field === 'campaign' ? this.readName : this.readWords)(cells[index]!), index) || undefined;
+    return this.words((field === 'campaign' ? this.readName : this.readWords)(cellAt(cells, index)), index) || undefined;
   }
 
   private words(reading: TextReading, index: number): string {
@@ -136,17 +136,17 @@ export class RowBuilder {
 
   private budget(cells: readonly string[], currency: string | undefined): number | undefined {
     const index = this.context.plan.fields.dailyBudget;
-    return index === undefined || isAbsentNumber(cells[index]!) ? undefined : this.micros(cells, 'dailyBudget', currency);
+    return index === undefined || isAbsentNumber(cellAt(cells, index)) ? undefined : this.micros(cells, 'dailyBudget', currency);
   }
 
   private count(cells: readonly string[], field: ImportField): number {
     const index = this.context.plan.fields[field];
-    return index === undefined ? 0 : this.number(index, readCount(cells[index]!, this.context.decimal));
+    return index === undefined ? 0 : this.number(index, readCount(cellAt(cells, index), this.context.decimal));
   }
 
   private micros(cells: readonly string[], field: ImportField, currency: string | null | undefined): number {
     const index = this.context.plan.fields[field];
-    return index === undefined ? 0 : this.number(index, readMicros(cells[index]!, this.context.decimal, currency));
+    return index === undefined ? 0 : this.number(index, readMicros(cellAt(cells, index), this.context.decimal, currency));
   }
 
   private number(index: number, reading: number | string): number {
@@ -159,7 +159,7 @@ export class RowBuilder {
     const breakdown: Record<string, string> = {};
     const columns = this.context.plan.breakdown;
     for (const { index, dimension } of columns) {
-      const text = this.words(readText(cells[index]!, importLimits.textCharsMax), index);
+      const text = this.words(readText(cellAt(cells, index), importLimits.textCharsMax), index);
       if (text !== '') breakdown[dimension] = text;
     }
     return { breakdownKey: breakdownKeyOf(columns, breakdown), breakdown };

@@ -4,32 +4,35 @@ import { remembering } from './text.js';
 /** A calendar day as YYYY-MM-DD, or why it is none; the reason completes the sentence "this value …". */
 export type DateReading = { readonly date: string } | { readonly reason: string };
 
-type Part = 'year' | 'shortYear' | 'month' | 'monthName' | 'day';
-
 const months = ['january', 'february', 'march', 'april', 'may', 'june', 'july', 'august', 'september', 'october', 'november', 'december'];
+
+const parts = {
+  YYYY: '(?<year>\\d{4})',
+  YY: '(?<shortYear>\\d{2})',
+  MM: '(?<month>\\d{1,2})',
+  MMM: '(?<monthName>[a-z]{3,9})\\.?',
+  DD: '(?<day>\\d{1,2})',
+  Do: '(?<day>\\d{1,2})(?:st|nd|rd|th)?',
+} as const;
 const gap = '[-/. ]';
-const day = '(\\d{1,2})';
-const ordinalDay = '(\\d{1,2})(?:st|nd|rd|th)?';
-const monthName = '([a-z]{3,9})\\.?';
 
-const shape = (source: string, ...parts: Part[]): { pattern: RegExp; parts: Part[] } => ({
-  pattern: new RegExp(`^${source}$`, 'i'),
-  parts,
-});
+// The same mark stands in both gaps.
+const numeric = (first: keyof typeof parts, second: keyof typeof parts, third: keyof typeof parts): RegExp =>
+  new RegExp(`^${parts[first]}(?<gap>${gap})${parts[second]}\\k<gap>${parts[third]}$`);
+const worded = (source: string): RegExp => new RegExp(`^${source}$`, 'i');
 
-// Group 2 is the mark between the parts, so that it can be asked for again.
 /** What `--date-format` takes. The marks between the parts may be - / . or a space, whichever the file has. */
 const shapes = {
-  'YYYY-MM-DD': shape(`(\\d{4})(${gap})${day}\\2${day}`, 'year', 'month', 'day'),
-  YYYYMMDD: shape('(\\d{4})()(\\d{2})(\\d{2})', 'year', 'month', 'day'),
-  'DD-MM-YYYY': shape(`${day}(${gap})${day}\\2(\\d{4})`, 'day', 'month', 'year'),
-  'MM-DD-YYYY': shape(`${day}(${gap})${day}\\2(\\d{4})`, 'month', 'day', 'year'),
-  'DD-MM-YY': shape(`${day}(${gap})${day}\\2(\\d{2})`, 'day', 'month', 'shortYear'),
-  'MM-DD-YY': shape(`${day}(${gap})${day}\\2(\\d{2})`, 'month', 'day', 'shortYear'),
-  'YY-MM-DD': shape(`(\\d{2})(${gap})${day}\\2${day}`, 'shortYear', 'month', 'day'),
-  'DD-MMM-YYYY': shape(`${ordinalDay}(${gap}?)${monthName},?${gap}?(\\d{4})`, 'day', 'monthName', 'year'),
-  'DD-MMM-YY': shape(`${ordinalDay}(${gap})${monthName},?${gap}(\\d{2})`, 'day', 'monthName', 'shortYear'),
-  'MMM-DD-YYYY': shape(`${monthName}(${gap}?)${ordinalDay}(?:, ?|${gap})(\\d{4})`, 'monthName', 'day', 'year'),
+  'YYYY-MM-DD': numeric('YYYY', 'MM', 'DD'),
+  YYYYMMDD: /^(?<year>\d{4})(?<month>\d{2})(?<day>\d{2})$/,
+  'DD-MM-YYYY': numeric('DD', 'MM', 'YYYY'),
+  'MM-DD-YYYY': numeric('MM', 'DD', 'YYYY'),
+  'DD-MM-YY': numeric('DD', 'MM', 'YY'),
+  'MM-DD-YY': numeric('MM', 'DD', 'YY'),
+  'YY-MM-DD': numeric('YY', 'MM', 'DD'),
+  'DD-MMM-YYYY': worded(`${parts.Do}${gap}?${parts.MMM},?${gap}?${parts.YYYY}`),
+  'DD-MMM-YY': worded(`${parts.Do}${gap}${parts.MMM},?${gap}${parts.YY}`),
+  'MMM-DD-YYYY': worded(`${parts.MMM}${gap}?${parts.Do}(?:, ?|${gap})${parts.YYYY}`),
 } as const;
 
 export type DateFormat = keyof typeof shapes;
@@ -60,12 +63,6 @@ const daysIn = (year: number, month: number): number => {
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
 };
 
-const numberOf = (part: Part, text: string): number => {
-  if (part === 'shortYear') return 2000 + Number(text);
-  if (part !== 'monthName') return Number(text);
-  return 1 + months.findIndex((name) => name.startsWith(text.toLowerCase()));
-};
-
 // The day without weekday and midnight; any other time of day makes it a moment, whose day depends on a time zone that is not known here.
 const bareDay = (cell: string): { day: string } | { reason: string } => {
   const text = cell.trim();
@@ -78,15 +75,12 @@ const bareDay = (cell: string): { day: string } | { reason: string } => {
 };
 
 const readBareDay = (text: string, format: DateFormat): DateReading => {
-  const { pattern, parts } = shapes[format];
-  const match = pattern.exec(text);
-  if (!match) return { reason: `is not a date in the format ${format} of this file` };
-  const texts = [match[1]!, match[3]!, match[4]!];
-  const value: Partial<Record<Part, number>> = {};
-  parts.forEach((part, index) => (value[part] = numberOf(part, texts[index]!)));
-  const year = value.year ?? value.shortYear!;
-  const month = value.month ?? value.monthName!;
-  const dayOfMonth = value.day!;
+  const groups = shapes[format].exec(text)?.groups;
+  if (!groups) return { reason: `is not a date in the format ${format} of this file` };
+  const year = groups['shortYear'] === undefined ? Number(groups['year']) : 2000 + Number(groups['shortYear']);
+  const name = groups['monthName']?.toLowerCase();
+  const month = name === undefined ? Number(groups['month']) : 1 + months.findIndex((full) => full.startsWith(name));
+  const dayOfMonth = Number(groups['day']);
   if (month < 1 || month > 12 || dayOfMonth < 1 || dayOfMonth > daysIn(year, month))
     return { reason: `is no day of the calendar in the format ${format}` };
   if (year < firstYear || year > lastYear) return { reason: `is not between the years ${firstYear} and ${lastYear}` };
@@ -107,7 +101,7 @@ const bestOf = (days: readonly string[], fits: (text: string, format: DateFormat
 };
 
 const isDay = (text: string, format: DateFormat): boolean => 'date' in readBareDay(text, format);
-const hasShape = (text: string, format: DateFormat): boolean => shapes[format].pattern.test(text);
+const hasShape = (text: string, format: DateFormat): boolean => shapes[format].test(text);
 const trusted = 0.9;
 
 /**

@@ -82,9 +82,13 @@ const startsWith = (head: Buffer, bytes: readonly number[]): boolean =>
 
 // In UTF-16, digits, delimiters and line ends have a zero for their high byte, always on the same side; a stray NUL does not look like that.
 const utf16WithoutMark = (head: Buffer): FileEncoding | undefined => {
-  const zeros = [0, 0];
-  for (let index = 0; index < head.length; index++) if (head[index] === 0) zeros[index & 1]!++;
-  const [even, odd] = zeros as [number, number];
+  let even = 0;
+  let odd = 0;
+  for (let index = 0; index < head.length; index++) {
+    if (head[index] !== 0) continue;
+    if (index % 2 === 0) even++;
+    else odd++;
+  }
   const enough = head.length / 20;
   if (odd > enough && odd > 4 * even) return 'utf-16le';
   if (even > enough && even > 4 * odd) return 'utf-16be';

@@ -113,8 +113,8 @@ const bodyOf = (
   };
   unsign();
   for (const pattern of money ? [signBefore, signBehind] : []) {
-    const sign = pattern.exec(text);
-    if (sign && isForeign(sign[1]!, currency)) return numberFaults.foreignCurrency;
+    const sign = pattern.exec(text)?.[1];
+    if (sign !== undefined && isForeign(sign, currency)) return numberFaults.foreignCurrency;
     text = text.replace(pattern, '');
     unsign();
   }
@@ -126,9 +126,10 @@ const evaluate = <T>(body: string, mark: DecimalMark | undefined, value: (digits
     const digits = digitsOf(body, mark);
     return digits ? value(digits) : numberFaults.foreignMark;
   }
-  const [point, comma] = [digitsOf(body, '.'), digitsOf(body, ',')];
-  if (!point && !comma) return numberFaults.notANumber;
-  if (!point || !comma) return value((point ?? comma)!);
+  const point = digitsOf(body, '.');
+  const comma = digitsOf(body, ',');
+  if (!point) return comma ? value(comma) : numberFaults.notANumber;
+  if (!comma) return value(point);
   const [asPoint, asComma] = [value(point), value(comma)];
   if (asPoint === asComma || typeof asComma === 'string') return asPoint;
   return typeof asPoint === 'string' ? asComma : numberFaults.unclear;

@@ -7,6 +7,9 @@ const controlCharacter = /[\0-\x1f\x7f-\x9f]/;
 const unpairedSurrogate = /\p{Surrogate}/u;
 const invisible = /[\p{C}\u2028\u2029]/gu;
 
+/** A cell by its position; '' behind the end, where no cell of a row of full width can be. */
+export const cellAt = (cells: readonly string[], index: number): string => cells[index] ?? '';
+
 export type TextReading = { readonly text: string } | { readonly reason: string };
 
 /**
