@@ -1,6 +1,5 @@
-export { decodeMessage, encodeMessage, messageBytesMaxDefault, type EncodedMessage } from './encode-message.js';
+export { decodeMessage, encodeMessage, type EncodedMessage } from './encode-message.js';
 export type { EventBusObserver, EventPublisher } from './event-publisher.js';
-export { murmur2, partitionOf } from './partition-of.js';
 export {
   PostgresEventBus,
   postgresEventBusLimits,

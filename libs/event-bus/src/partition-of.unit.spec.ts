@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { murmur2, partitionOf } from './index.js';
 import { randomFrom } from '../test/random.js';
+import { murmur2, partitionOf } from './partition-of.js';
 
 it("hashes as Kafka's own tests say", () => {
   const known: Record<string, number> = {

@@ -130,7 +130,7 @@ it('fails within its time limit while the server refuses or says nothing, and wo
     connectionLost: (error) => lost.push(error),
     publishFailed: (_, messages) => failed.push(messages),
   };
-  const bus = await open({ limits: { queryMsMax: 300 }, observer, topics: { [topic]: { partitions: 1 } } }, proxy.url);
+  const bus = await open({ limits: { queryMsMax: 1_500 }, observer, topics: { [topic]: { partitions: 1 } } }, proxy.url);
   await bus.publish([messageOf(topic, 'key', 1)]);
   proxy.mode('silent');
   const behind = [bus.publish([messageOf(topic, 'key', 2)]), bus.publish([messageOf(topic, 'key', 3)])];

@@ -1,0 +1,3 @@
+export { enqueue, enqueueLimits } from './enqueue.js';
+export { OutboxRelay, type OutboxRelayObserver, type OutboxRelayOptions } from './outbox-relay.js';
+export { ensureOutboxTable, outboxTableSql, type Queryable } from './outbox-table.js';

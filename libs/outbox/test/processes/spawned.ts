@@ -1,0 +1,39 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+/** A process of the test, run from the sources, with the lines it has said. */
+export class Spawned {
+  readonly lines: string[] = [];
+  private readonly child: ChildProcess;
+  private readonly ended: Promise<number | null>;
+  private errors = '';
+
+  constructor(script: 'writer.ts' | 'relay.ts', args: readonly string[]) {
+    const flags = ['--experimental-transform-types', '--disable-warning=ExperimentalWarning', '--import', path('from-source.mjs')];
+    this.child = spawn(process.execPath, [...flags, path(script), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let rest = '';
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n');
+      // What a killed process had not finished saying, it has not said.
+      rest = lines.pop() ?? '';
+      this.lines.push(...lines);
+    });
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.errors += text));
+    this.ended = new Promise((resolve) => this.child.once('close', resolve));
+  }
+
+  /** kill -9; resolves when it is gone and everything that it said is read. */
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.ended;
+  }
+
+  /** Asks it to finish; resolves when it has. Throws when it does not end well. */
+  async finish(): Promise<void> {
+    this.child.kill('SIGTERM');
+    const code = await this.ended;
+    if (code !== 0) throw new Error(`A process of the test ended with ${code}: ${this.errors}`);
+  }
+}
