@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { IncomingMessage } from 'node:http';
-import { type FastifyInstance, type FastifyReply, LogController } from 'fastify';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { ServiceRequest } from '../auth/require-scope.js';
 import type { TokenVerifier } from '../auth/token-verifier.js';
 import type { Logger } from '../observability/logger.js';
@@ -18,6 +18,7 @@ export interface HttpServerOptions {
   bodyBytesMax?: number;
 }
 
+const drainMsMax = 2_000;
 const requestIdPattern = /^[A-Za-z0-9._-]{1,64}$/;
 /** Paths that answer without a look at the token. */
 const openPaths = new Set(['/health/live', '/health/ready', '/metrics']);
@@ -67,11 +68,27 @@ const addHooks = (fastify: FastifyInstance, { verifier }: HttpServerOptions): vo
       request.authFailure = error;
     }
   });
+  fastify.addHook('onSend', (request, reply, _payload, done) => {
+    // An answer may come before the body has: the connection then ends with it, for the rest of the body would be taken for the next request.
+    if (!request.raw.readableEnded && hasBody(request)) reply.header('connection', 'close');
+    done();
+  });
   fastify.addHook('onResponse', (request, reply, done) => {
+    if (!request.raw.readableEnded && hasBody(request)) drain(request);
     httpRequestSeconds.observe({ method: request.method, route: request.routeOptions.url ?? 'unknown', status: reply.statusCode }, reply.elapsedTime / 1000);
     request.log.debug({ method: request.method, path: request.url.split('?')[0], status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request');
     done();
   });
+};
+
+const hasBody = ({ headers }: FastifyRequest): boolean => headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+
+/** Reads the rest of a body that nobody wants for a moment: a client that is still sending would otherwise see a reset instead of the answer. */
+const drain = ({ raw }: FastifyRequest): void => {
+  const end = setTimeout(() => raw.socket.destroy(), drainMsMax);
+  end.unref();
+  raw.once('close', () => clearTimeout(end));
+  raw.resume();
 };
 
 const addOwnRoutes = (fastify: FastifyInstance, health: Health): void => {

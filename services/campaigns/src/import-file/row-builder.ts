@@ -175,14 +175,14 @@ const quoted = (text: string): string => (unescapedInJson.test(text) ? `"${text}
  * whatever the order of the columns. Empty values and labels beside their id are left out. Over the limit it is a hash of that text.
  */
 const breakdownKeyOf = (columns: readonly BreakdownColumn[], breakdown: Readonly<Record<string, string>>): string => {
-  let pairs = '';
+  const pairs: string[] = [];
   for (const { dimension, labels } of columns) {
     const value = breakdown[dimension];
     if (value === undefined || (labels !== undefined && breakdown[labels] !== undefined)) continue;
-    pairs += `${pairs === '' ? '' : ','}[${quoted(dimension)},${quoted(value)}]`;
+    pairs.push(`[${quoted(dimension)},${quoted(value)}]`);
   }
-  if (pairs === '') return '';
-  const key = `[${pairs}]`;
+  if (pairs.length === 0) return '';
+  const key = `[${pairs.join(',')}]`;
   if (key.length * 3 <= importLimits.breakdownKeyBytesMax || Buffer.byteLength(key) <= importLimits.breakdownKeyBytesMax) return key;
   return `sha256:${createHash('sha256').update(key).digest('hex')}`;
 };

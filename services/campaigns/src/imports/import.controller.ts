@@ -22,11 +22,12 @@ export class ImportController {
     const options = parseImportOptions(query);
     const file = fileOf(request);
     if (!request.headers.accept?.includes(ndjson)) {
-      void reply.send(await this.service.run(call, options, file, () => undefined));
+      void reply.code(200).send(await this.service.run(call, options, file, () => undefined));
       return;
     }
     reply.hijack();
-    reply.raw.writeHead(200, { 'content-type': ndjson, 'x-request-id': request.id });
+    // The last line may come before the end of the file, when it is refused; the connection is then of no more use.
+    reply.raw.writeHead(200, { 'content-type': ndjson, 'x-request-id': request.id, connection: 'close' });
     const write = (line: object): void => void reply.raw.write(`${JSON.stringify(line)}\n`);
     try {
       const done = await this.service.run(call, options, file, (progress) => write({ type: 'progress', ...shortOf(progress) }));

@@ -1,0 +1,150 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { ImportReport } from '../src/imports/import-report.js';
+import { type CampaignsUnderTest, startCampaigns } from './campaigns-under-test.js';
+
+let sut: CampaignsUnderTest;
+beforeAll(async () => {
+  sut = await startCampaigns({ IMPORT_BYTES_MAX: 1_000_000 });
+});
+afterAll(() => sut.stop());
+
+interface Answer {
+  importId: string;
+  state: string;
+  report: ImportReport;
+}
+const csv = { 'content-type': 'text/csv' };
+const send = async (token: string, file: BodyInit, query = 'platform=Google&currency=USD', headers: Record<string, string> = csv) => {
+  const response = await sut.service.rest(token, 'POST', `/v1/imports?${query}`, file, headers);
+  return { status: response.status, body: (await response.json()) as Answer & { code: string; detail: string } };
+};
+
+it('stores the good rows, reports the bad ones with line, column and reason, and creates the campaigns', async () => {
+  const token = await sut.token('editor', 'first');
+  const file = 'date,campaign,impressions,clicks,cost\n2026-02-01,A,100,10,"1,234.50"\n2026-02-01,B,5,-1,1\n2026-02-30,B,5,1,1\n2026-02-02,B,5,1,2.5\n';
+  const { status, body } = await send(token, file);
+  expect(status).toBe(200);
+  expect(body.report).toMatchObject({ rows: 2, rejected: 2, changedRows: 2, campaignsCreated: 2, campaignsMerged: 2, summedRows: 0 });
+  expect(body.report.rejectedRows.map(({ line, column }) => [line, column])).toEqual([[3, 'clicks'], [4, 'date']]);
+  const { data } = await sut.service.graphql(token, '{ campaigns(orderBy: {field: NAME, direction: ASC}) { name platform currency status startDate spend clicks } }');
+  expect(data).toEqual({
+    campaigns: [
+      { name: 'A', platform: 'Google', currency: 'USD', status: 'ACTIVE', startDate: '2026-02-01', spend: 1234.5, clicks: 10 },
+      { name: 'B', platform: 'Google', currency: 'USD', status: 'ACTIVE', startDate: '2026-02-02', spend: 2.5, clicks: 1 },
+    ],
+  });
+  const job = await sut.service.rest(token, 'GET', `/v1/imports/${body.importId}`);
+  expect(await job.json()).toMatchObject({ state: 'DONE', report: { rows: 2 } });
+  const staged = await sut.database.pool.query('select count(*)::int as n from import_row');
+  expect(staged.rows).toEqual([{ n: 0 }]);
+});
+
+it('changes nothing and emits nothing for the same file again, and a restatement replaces its own rows', async () => {
+  const token = await sut.token('editor', 'again');
+  const file = (clicks: number) => `date,campaign,age,clicks\n2026-02-01,A,18,${clicks}\n2026-02-01,A,25,7\n`;
+  await send(token, file(5));
+  await sut.takeEvents();
+  expect((await send(token, file(5))).body.report).toMatchObject({ rows: 2, changedRows: 0, campaignsCreated: 0 });
+  expect(await sut.takeEvents()).toEqual([]);
+  expect((await send(token, file(6))).body.report).toMatchObject({ changedRows: 1 });
+  expect((await sut.takeEvents()).map((event) => event.payload)).toMatchObject([{ days: [{ date: '2026-02-01', clicks: 13 }] }]);
+});
+
+it('adds up rows that nothing tells apart, and says so', async () => {
+  const token = await sut.token('editor', 'summed');
+  const file = 'date,campaign,clicks\n2026-02-01,A,1\n2026-02-01,A,2\n2026-02-02,A,4\n';
+  for (let n = 0; n < 2; n++) expect((await send(token, file)).body.report).toMatchObject({ rows: 3, summedRows: 1 });
+  const { data } = await sut.service.graphql(token, '{ campaigns { clicks } }');
+  expect(data).toEqual({ campaigns: [{ clicks: 7 }] });
+});
+
+it('finds a campaign again by the platform’s id, by our id and by name, and never one of another workspace', async () => {
+  const token = await sut.token('editor', 'match');
+  const other = await sut.token('editor', 'match-other');
+  const create = async (of: string, name: string) =>
+    ((await (await sut.service.rest(of, 'POST', '/v1/campaigns', { name, platform: 'Google', currency: 'USD', startDate: '2026-01-01' })).json()) as { id: string }).id;
+  const mine = await create(token, 'Mine');
+  const theirs = await create(other, 'Theirs');
+  expect((await send(token, `date,campaign id,clicks\n2026-02-01,${mine},5\n`)).body.report.campaignsCreated).toBe(0);
+  expect((await send(token, 'date,campaign,clicks\n2026-02-02,mine,6\n')).body.report.campaignsCreated).toBe(0);
+  expect((await send(token, `date,campaign id,clicks\n2026-02-01,${theirs},5\n`)).body.report.campaignsCreated).toBe(1);
+  const { data } = await sut.service.graphql(token, 'query ($id: ID!) { campaign(id: $id) { clicks } }', { id: mine });
+  expect(data).toEqual({ campaign: { clicks: 11 } });
+  const untouched = await sut.service.graphql(other, '{ campaigns { clicks } }');
+  expect(untouched.data).toEqual({ campaigns: [{ clicks: 0 }] });
+});
+
+it('refuses rows in another currency than their campaign has, stored or in the file', async () => {
+  const token = await sut.token('editor', 'currencies');
+  await send(token, 'date,campaign,clicks\n2026-02-01,A,1\n');
+  const stored = await send(token, 'date,campaign,clicks\n2026-02-02,A,1\n', 'platform=Google&currency=EUR');
+  expect(stored.body.report).toMatchObject({ rows: 0, rejected: 1 });
+  const inFile = await send(token, 'date,campaign,currency,clicks\n2026-02-03,Z,USD,1\n2026-02-04,Z,EUR,1\n', 'platform=Google');
+  expect(inFile.body.report).toMatchObject({ rows: 1, rejected: 1, rejectedRows: [{ line: 3 }] });
+});
+
+it('gives progress and the report as lines when asked to', async () => {
+  const token = await sut.token('editor', 'lines');
+  const response = await sut.service.rest(token, 'POST', '/v1/imports?platform=Google&currency=USD', 'date,campaign,clicks\n2026-02-01,A,1\n', { ...csv, accept: 'application/x-ndjson' });
+  const lines = (await response.text()).trim().split('\n').map((line) => JSON.parse(line) as { type: string; state?: string });
+  expect(lines.at(-1)).toMatchObject({ type: 'report', state: 'DONE', report: { rows: 1 } });
+  const refused = await sut.service.rest(token, 'POST', '/v1/imports?platform=Google&currency=USD', 'no such columns\n1\n', { ...csv, accept: 'application/x-ndjson' });
+  expect(JSON.parse((await refused.text()).trim().split('\n').at(-1) ?? '')).toMatchObject({ type: 'problem', problem: { code: expect.stringMatching(/IMPORT_UNREADABLE|BAD_USER_INPUT/) } });
+});
+
+it('refuses what is no file, options that are none, and a file over the limit; nothing of it is kept', async () => {
+  const token = await sut.token('editor', 'refused');
+  expect((await send(token, 'date,campaign,clicks\n01-02-2026,A,1\n')).body).toMatchObject({ code: 'IMPORT_UNREADABLE' });
+  expect((await send(token, '')).body.code).toBe('IMPORT_UNREADABLE');
+  expect((await send(token, 'x', 'map=nonsense=1')).body.code).toBe('BAD_USER_INPUT');
+  expect((await send(token, 'x', 'format=excel')).body.code).toBe('BAD_USER_INPUT');
+  expect((await send(token, '{}', 'platform=Google', { 'content-type': 'application/json' })).body.code).toBe('UNSUPPORTED_MEDIA_TYPE');
+  const big = `date,campaign,clicks\n${'2026-02-01,A,1\n'.repeat(100_000)}`;
+  expect(await send(token, big)).toMatchObject({ status: 413, body: { code: 'PAYLOAD_TOO_LARGE' } });
+  const { data } = await sut.service.graphql(token, '{ campaigns { id } }');
+  expect(data).toEqual({ campaigns: [] });
+  const staged = await sut.database.pool.query('select count(*)::int as n from import_row');
+  expect(staged.rows).toEqual([{ n: 0 }]);
+});
+
+it('clears away what a client that left in the middle had sent', async () => {
+  const token = await sut.token('editor', 'left');
+  const abort = new AbortController();
+  const body = new ReadableStream({
+    start: (controller) => controller.enqueue(new TextEncoder().encode(`date,campaign,clicks\n${'2026-02-01,A,1\n'.repeat(20_000)}`)),
+  });
+  const request = fetch(`${sut.service.url}/v1/imports?platform=Google&currency=USD`, {
+    method: 'POST', body, duplex: 'half', signal: abort.signal, headers: { ...csv, authorization: `Bearer ${token}` },
+  } as RequestInit);
+  setTimeout(() => abort.abort(), 300);
+  await expect(request).rejects.toThrow();
+  await expect
+    .poll(async () => (await sut.database.pool.query(`select state from import_job where workspace_id = 'left'`)).rows, { timeout: 10_000 })
+    .toEqual([{ state: 'FAILED' }]);
+  expect((await sut.database.pool.query('select count(*)::int as n from import_row')).rows).toEqual([{ n: 0 }]);
+});
+
+it('imports two files of the same new campaigns at once into one campaign each', async () => {
+  const token = await sut.token('editor', 'twice');
+  const file = (age: number) => `date,campaign id,age,clicks\n${Array.from({ length: 50 }, (_unused, n) => `2026-02-01,c${n},${age},1`).join('\n')}\n`;
+  const answers = await Promise.all([send(token, file(1)), send(token, file(2)), send(token, file(3))]);
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+  const { data } = await sut.service.graphql<{ campaigns: { clicks: number }[] }>(token, '{ campaigns(limit: 200) { clicks } }');
+  expect(data?.campaigns).toEqual(Array.from({ length: 50 }, () => ({ clicks: 3 })));
+});
+
+const sample = process.env['PCA_SAMPLE_DATA'];
+it.skipIf(!sample)('imports a real export of 1,143 rows into 3 campaigns, and a second time changes nothing', async () => {
+  const token = await sut.token('editor', 'kag');
+  const file = await readFile(join(sample ?? '', 'ads/KAG_conversion_data.csv'));
+  const query = 'platform=Facebook&currency=USD&map=campaignId=xyz_campaign_id,conversions=Approved_Conversion';
+  for (const changedRows of [1143, 0]) {
+    expect((await send(token, file, query)).body.report).toMatchObject({ rows: 1143, rejected: 0, summedRows: 0, changedRows });
+    const { data } = await sut.service.graphql(token, '{ metrics { totals { impressions clicks spend conversions } } campaignsPage { totalCount } }');
+    expect(data).toEqual({ metrics: { totals: { impressions: 213_434_828, clicks: 38_165, spend: expect.closeTo(58_705.23, 2), conversions: 1_079 } }, campaignsPage: { totalCount: 3 } });
+  }
+  const matched = await sut.service.graphql<{ campaigns: unknown[] }>(token, '{ campaigns(filter: {platform: "Facebook", min_spend: 1000}, limit: 10) { id name spend ctr conversions } }');
+  expect(matched.data?.campaigns).toHaveLength(2);
+});
