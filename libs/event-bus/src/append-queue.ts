@@ -15,8 +15,8 @@ interface Call<T> {
 }
 
 /**
- * Coalesces concurrent calls into one append at a time: what arrives while an append is under way makes up the next one, so that the cost of a
- * commit is shared exactly when there is load and a lone call waits for nobody. A call is never split between two appends.
+ * Coalesces concurrent calls into one append at a time: what arrives while an append is under way makes up the next one, so that the cost
+ * of a commit is shared exactly when there is load and a lone call waits for nobody. A call is never split between two appends.
  */
 export class AppendQueue<T> {
   private calls: Call<T>[] = [];
@@ -30,14 +30,15 @@ export class AppendQueue<T> {
   ) {}
 
   /**
-   * Resolves when the append with these items has. Rejects at once, with nothing queued, with PAYLOAD_TOO_LARGE when the call can not fit one
-   * append and with SERVICE_UNAVAILABLE when the queue is full.
+   * Resolves when the append with these items has. Rejects at once, with nothing queued, with PAYLOAD_TOO_LARGE when the call can not fit
+   * one append and with SERVICE_UNAVAILABLE when the queue is full.
    */
   push(items: readonly T[], bytes: number): Promise<void> {
     const { batchMessagesMax, batchBytesMax, queueMessagesMax, queueBytesMax } = this.limits;
     if (items.length > batchMessagesMax || bytes > batchBytesMax) {
-      const message = `One call may publish ${batchMessagesMax} messages and ${batchBytesMax} bytes; this one has ${items.length} and ${bytes}`;
-      return Promise.reject(new DomainError('PAYLOAD_TOO_LARGE', message, { messages: items.length, bytes, batchMessagesMax, batchBytesMax }));
+      const message = `One call publishes at most ${batchMessagesMax} messages and ${batchBytesMax} bytes, not ${items.length} and ${bytes}`;
+      const details = { messages: items.length, bytes, messagesMax: batchMessagesMax, bytesMax: batchBytesMax };
+      return Promise.reject(new DomainError('PAYLOAD_TOO_LARGE', message, details));
     }
     if (this.messages + items.length > queueMessagesMax || this.bytes + bytes > queueBytesMax) {
       const message = `${this.messages} messages are waiting for the event bus; it takes no more for now`;

@@ -38,7 +38,8 @@ it('appends a call that comes in any number of ticks after the last one ended', 
     const queue = new AppendQueue<number>(() => Promise.resolve(), limits);
     let ended = queue.push([1], 1);
     for (let tick = 0; tick < ticks; tick += 1) ended = ended.then(() => undefined);
-    expect(await Promise.race([ended.then(() => queue.push([2], 1)).then(() => 'appended'), sleep(1000, `forgotten after ${ticks}`)])).toBe('appended');
+    const appended = ended.then(() => queue.push([2], 1)).then(() => 'appended');
+    expect(await Promise.race([appended, sleep(1000, `forgotten after ${ticks} ticks`)])).toBe('appended');
   }
 });
 

@@ -1,6 +1,6 @@
 /**
- * MurmurHash2 with the seed of Kafka's default partitioner, as a signed 32-bit integer, so that both adapters put a key into the same partition.
- * Source: Austin Appleby's MurmurHash2 (public domain) as used by org.apache.kafka.common.utils.Utils.murmur2.
+ * MurmurHash2 with the seed of Kafka's default partitioner, as a signed 32-bit integer, so that both adapters put a key into the same
+ * partition. Source: Austin Appleby's MurmurHash2 (public domain) as used by org.apache.kafka.common.utils.Utils.murmur2.
  */
 export const murmur2 = (bytes: Uint8Array): number => {
   const multiplier = 0x5bd1e995;

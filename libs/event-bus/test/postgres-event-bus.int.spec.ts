@@ -36,7 +36,8 @@ const numbered = (count: number, key = 'key') => Array.from({ length: count }, (
 const sequences = (messages: StoredMessage[][]) => messages.flat().map(sequenceOf);
 
 it('opens the same new database from eight processes at once', async () => {
-  const buses = await Promise.all(Array.from({ length: 8 }, () => open({ topics: { [topic]: { partitions: 3 }, other: { partitions: 1 } } })));
+  const topics = { [topic]: { partitions: 3 }, other: { partitions: 1 } };
+  const buses = await Promise.all(Array.from({ length: 8 }, () => open({ topics })));
   await Promise.all(buses.map((bus, i) => bus.publish([messageOf(topic, `key ${i}`, i)])));
   expect((await readAll(buses[0]!, topic)).flat()).toHaveLength(8);
   expect(await buses[1]!.heads('other')).toEqual([{ partition: 0, nextOffset: 0 }]);
@@ -94,7 +95,8 @@ it('reads from inside a packed row, by pages, within the bounds of a read', asyn
 it('reads no more bytes at once than a batch may have', async () => {
   const bus = await open({ topics: { [topic]: { partitions: 1 } }, limits: { batchBytesMax: 50_000 } });
   for (const message of numbered(20)) {
-    await bus.publish([{ ...message, envelope: { ...message.envelope, payload: { sequence: sequenceOf(message), text: 'x'.repeat(20_000) } } }]);
+    const payload = { sequence: sequenceOf(message), text: 'x'.repeat(20_000) };
+    await bus.publish([{ ...message, envelope: { ...message.envelope, payload } }]);
   }
   expect(await bus.read({ topic, partition: 0, fromOffset: 0, limit: 100 })).toHaveLength(3);
   expect(sequences(await readAll(bus, topic))).toHaveLength(20);

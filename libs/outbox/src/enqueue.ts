@@ -7,11 +7,12 @@ import type { Queryable } from './outbox-table.js';
 export const enqueueLimits = { messagesMax: 10_000, bytesMax: 32 * 1024 * 1024 } as const;
 
 /**
- * Puts events beside the rows that they tell of, in the caller's transaction, so that both commit or neither does. One statement; the events
- * are published in the order of the array.
+ * Puts events beside the rows that they tell of, in the caller's transaction, so that both commit or neither does. One statement; the
+ * events are published in the order of the array.
  *
- * The caller has locked its aggregate's row before (several in sorted order), as every writer of the same key does: then rows of one key get their
- * ids in the order in which they commit, and the relay, which goes by id, keeps the order of the key. Nudge the relay after the commit.
+ * The caller has locked its aggregate's row before (several in sorted order), as every writer of the same key does: then rows of one key
+ * get their ids in the order in which they commit, and the relay, which goes by id, keeps the order of the key. Nudge the relay after the
+ * commit.
  *
  * Throws PAYLOAD_TOO_LARGE or BAD_USER_INPUT, before any statement, for what the bus would never take.
  */
@@ -27,7 +28,8 @@ export const enqueue = async (transaction: Queryable, messages: readonly BusMess
   // Neither a topic nor a line of JSON has a line break in it, and one long string is far cheaper to send than an array of quoted ones.
   await transaction.query(
     `insert into outbox (topic, message)
-     select topic, message from unnest(string_to_array($1, E'\\n'), string_to_array($2, E'\\n')) with ordinality as m (topic, message, position)
+     select topic, message
+     from unnest(string_to_array($1, E'\\n'), string_to_array($2, E'\\n')) with ordinality as m (topic, message, position)
      order by position`,
     [encoded.map(({ topic }) => topic).join('\n'), encoded.map(({ line }) => line).join('\n')],
   );

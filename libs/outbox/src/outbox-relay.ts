@@ -33,10 +33,10 @@ const pageBytesMax = 4 * 1024 * 1024;
  * Publishes what the outbox holds, in the order of the ids, and removes exactly what the bus acknowledged.
  *
  * - **At least once.** A crash between the acknowledgement and the removal publishes a page again, with the same event ids.
- * - **Order per key.** Nothing is published before everything that came before it is on the bus, also after a failure: a failed page is read and
- *   published again from its start. Of several instances one relays and the others stand by. When it loses its connection while it publishes, the
- *   next one may publish the same page at the same time; since it too begins at the oldest row, the first appearance of each event keeps its
- *   place, and what follows are repeats.
+ * - **Order per key.** Nothing is published before everything that came before it is on the bus, also after a failure: a failed page is
+ *   read and published again from its start. Of several instances one relays and the others stand by. When it loses its connection while it
+ *   publishes, the next one may publish the same page at the same time; since it too begins at the oldest row, the first appearance of each
+ *   event keeps its place, and what follows are repeats.
  * - A row that can not be published (a message over a limit that was lowered, a row written by hand) holds back what is behind it, and is
  *   reported at each attempt: losing it, or the order, would be worse.
  */
@@ -61,7 +61,9 @@ export class OutboxRelay {
     if (this.wake?.byNudge) this.wake.now();
   }
 
-  /** Relays what is left, unless that fails or takes too long, and gives the connection back. What remains is published by the next start. */
+  /**
+   * Relays what is left, unless that fails or takes too long, and gives the connection back. What remains is published by the next start.
+   */
   async stop(): Promise<void> {
     this.drainUntil = performance.now() + (this.options.drainMsMax ?? 5_000);
     this.stopping = true;

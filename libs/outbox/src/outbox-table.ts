@@ -4,8 +4,9 @@ export interface Queryable {
 }
 
 /**
- * Makes the `outbox` table in the first schema of the search path, if it is not there: one statement, for a service's own migration. The lock is
- * there because two processes that make a table at once fail even with `if not exists`; messages live for moments, so they are not compressed.
+ * Makes the `outbox` table in the first schema of the search path, if it is not there: one statement, for a service's own migration. The
+ * lock is there because two processes that make a table at once fail even with `if not exists`; messages live for moments, so they are not
+ * compressed.
  */
 export const outboxTableSql = `do $$ begin
   perform pg_advisory_xact_lock(7161629302);

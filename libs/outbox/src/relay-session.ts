@@ -11,8 +11,8 @@ const lockNamespace = 0x70636f62;
 const queryMsMax = 10_000;
 
 /**
- * The relay's one connection. The lock that makes it the only relay, its reads and its deletes all live on it: when it breaks, the lock goes to
- * another relay and this one can neither read nor delete any more, without having to find out that it lost.
+ * The relay's one connection. The lock that makes it the only relay, its reads and its deletes all live on it: when it breaks, the lock
+ * goes to another relay and this one can neither read nor delete any more, without having to find out that it lost.
  */
 export class RelaySession {
   private constructor(private readonly client: pg.PoolClient) {}
@@ -41,8 +41,8 @@ export class RelaySession {
   }
 
   /**
-   * The oldest rows by id, up to `messagesMax` and until they hold `bytesMax` bytes. There is no cursor: a row that commits after rows with higher ids
-   * were published is still there, and comes first the next time.
+   * The oldest rows by id, up to `messagesMax` and until they hold `bytesMax` bytes. There is no cursor: a row that commits after rows with
+   * higher ids were published is still there, and comes first the next time.
    */
   async page(messagesMax: number, bytesMax: number): Promise<OutboxRow[]> {
     const { rows } = await this.query<OutboxRow>(

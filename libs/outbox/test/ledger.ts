@@ -16,7 +16,10 @@ export const createLedger = async (pool: pg.Pool): Promise<void> => {
   await pool.query('insert into account (id) select unnest($1::text[])', [accounts]);
 };
 
-/** Changes some accounts in one transaction, which waits a while before it commits or rolls back. Returns the ids of the events that committed. */
+/**
+ * Changes some accounts in one transaction, which waits a while before it commits or rolls back. Returns the ids of the events that
+ * committed.
+ */
 export const writeChange = async (pool: pg.Pool, ids: readonly string[], waitMs: number, end: 'commit' | 'rollback'): Promise<string[]> => {
   const client = await pool.connect();
   const ignored = () => undefined;

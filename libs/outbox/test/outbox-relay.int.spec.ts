@@ -47,7 +47,8 @@ const stored = async () => (await readAll(bus, topic)).flat().map(sequenceOf);
 const until = async (holds: () => Promise<boolean> | boolean) => {
   while (!(await holds())) await sleep(5);
 };
-const lockHolders = `from pg_locks where locktype = 'advisory' and granted and database = (select oid from pg_database where datname = current_database())`;
+const lockHolders = `from pg_locks where locktype = 'advisory' and granted
+  and database = (select oid from pg_database where datname = current_database())`;
 /** A relay has the lock and has had time to find nothing. */
 const untilIdle = async () => {
   await until(async () => (await pool.query(`select ${lockHolders}`)).rowCount === 1);

@@ -21,8 +21,8 @@ const flaky = (bus: EventPublisher, random: Random): { publisher: EventPublisher
 };
 
 /**
- * 16 writers with commits that come late, in another order than the ids, or not at all; relays on a bus that fails now and then. Ends when the
- * outbox is empty, or when a relay has left it as it is for a while, and counts.
+ * 16 writers with commits that come late, in another order than the ids, or not at all; relays on a bus that fails now and then. Ends when
+ * the outbox is empty, or when a relay has left it as it is for a while, and counts.
  */
 export const relayScenario = async (
   postgres: TestPostgres,

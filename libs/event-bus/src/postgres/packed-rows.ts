@@ -17,8 +17,9 @@ export interface PackedRows {
 }
 
 /**
- * Packs a batch: messages of one partition stay in their order and become lines of JSON in one row. One row in place of many is what makes the
- * log as cheap as a plain insert, and one buffer for all of them travels in the binary protocol where an array of buffers would travel as hex.
+ * Packs a batch: messages of one partition stay in their order and become lines of JSON in one row. One row in place of many is what makes
+ * the log as cheap as a plain insert, and one buffer for all of them travels in the binary protocol where an array of buffers would travel
+ * as hex.
  */
 export const packRows = (messages: readonly EncodedMessage[], topics: ReadonlyMap<string, Topic>): PackedRows => {
   const rows = new Map<string, { topicId: number; partition: number; lines: string[] }>();

@@ -11,7 +11,10 @@ export interface PostgresEventBusLimits extends AppendQueueLimits {
   readonly messageBytesMax: number;
   /** What one `read` returns at most. */
   readonly readMessagesMax: number;
-  /** How long one statement may take, and how long a connection may take to open. A publish waits for two batches at most, so it settles in a few times this. */
+  /**
+   * How long one statement may take, and how long a connection may take to open. A publish waits for two batches at most, so it settles in
+   * a few times this.
+   */
   readonly queryMsMax: number;
 }
 
@@ -42,8 +45,8 @@ export interface ReadRequest {
 const partitionsDefault = 8;
 
 /**
- * The bus as a log in a Postgres database that belongs to it alone. Nothing here runs inside a business transaction: an append holds the locks
- * of its partitions through its commit, and what a writer must commit together with its rows goes through the outbox.
+ * The bus as a log in a Postgres database that belongs to it alone. Nothing here runs inside a business transaction: an append holds the
+ * locks of its partitions through its commit, and what a writer must commit together with its rows goes through the outbox.
  */
 export class PostgresEventBus implements EventPublisher {
   private readonly queue: AppendQueue<EncodedMessage>;
@@ -59,7 +62,10 @@ export class PostgresEventBus implements EventPublisher {
     this.queue = new AppendQueue((messages) => this.append(messages), limits);
   }
 
-  /** Opens the bus and makes its tables if they are not there. A pool that is handed in stays the caller's, errors of its idle connections included. */
+  /**
+   * Opens the bus and makes its tables if they are not there. A pool that is handed in stays the caller's, errors of its idle connections
+   * included.
+   */
   static async connect(options: PostgresEventBusOptions): Promise<PostgresEventBus> {
     const limits = { ...postgresEventBusLimits, ...options.limits };
     const pool = 'pool' in options ? options.pool : openPool(options.url, limits.queryMsMax, options.observer);
@@ -86,15 +92,14 @@ export class PostgresEventBus implements EventPublisher {
   }
 
   /**
-   * Messages of one partition in the order of their offsets, from `fromOffset` on: none beyond `limit` (1 to `readMessagesMax`), perhaps fewer
-   * (memory is bounded too), and none only when there is none yet.
+   * Messages of one partition in the order of their offsets, from `fromOffset` on: none beyond `limit` (1 to `readMessagesMax`), perhaps
+   * fewer (memory is bounded too), and none only when there is none yet.
    */
   async read({ topic, partition, fromOffset, limit }: ReadRequest): Promise<StoredMessage[]> {
-    if (!Number.isSafeInteger(fromOffset) || fromOffset < 0 || !Number.isInteger(limit) || limit < 1 || limit > this.limits.readMessagesMax) {
-      throw new DomainError('BAD_USER_INPUT', `A read starts at an offset from 0 and takes 1 to ${this.limits.readMessagesMax} messages`, {
-        fromOffset,
-        limit,
-      });
+    const { readMessagesMax } = this.limits;
+    if (!Number.isSafeInteger(fromOffset) || fromOffset < 0 || !Number.isInteger(limit) || limit < 1 || limit > readMessagesMax) {
+      const message = `A read starts at an offset from 0 and takes 1 to ${readMessagesMax} messages`;
+      throw new DomainError('BAD_USER_INPUT', message, { fromOffset, limit });
     }
     const messages = await this.log.read(topic, partition, fromOffset, limit, this.limits.batchBytesMax);
     return messages.filter(({ offset }) => offset >= fromOffset).slice(0, limit);

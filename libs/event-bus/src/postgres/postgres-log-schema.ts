@@ -3,8 +3,8 @@
  * the same thing at once fail even with `if not exists`.
  *
  * - `topic`: the number of partitions is fixed when the topic is made; a change would move keys and lose their order.
- * - `head`: the next offset of each partition, and the lock that an appender holds through its commit. Offsets are handed out under that lock
- *   and become visible in the same order, so a reader that has seen offset n will never find a smaller one later.
+ * - `head`: the next offset of each partition, and the lock that an appender holds through its commit. Offsets are handed out under that
+ *   lock and become visible in the same order, so a reader that has seen offset n will never find a smaller one later.
  * - `log`: one row per batch and partition, `data` = `n` lines of UTF-8 JSON. Keyed by the offset after its last message, because
  *   "everything from offset x" is then one range of the index even when x lies inside a row.
  */

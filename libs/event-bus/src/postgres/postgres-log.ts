@@ -42,7 +42,10 @@ export class PostgresLog {
        ) insert into bus.head (topic_id, partition) select id, p from made, generate_series(0, partitions - 1) as p`,
       [names, [...partitions.values()]],
     );
-    const { rows } = await this.query<Topic & { name: string }>('select id, name, partitions from bus.topic where name = any ($1)', [names]);
+    const { rows } = await this.query<Topic & { name: string }>(
+      'select id, name, partitions from bus.topic where name = any ($1)',
+      [names],
+    );
     return new Map(rows.map(({ id, name, partitions }) => [name, { id, partitions }]));
   }
 
@@ -51,11 +54,15 @@ export class PostgresLog {
     await this.query('select bus.append($1, $2, $3, $4, $5)', [topicIds, partitions, counts, sizes, data]);
   }
 
-  /** Whole rows, from the one that holds `fromOffset` on, until they hold `messagesMax` messages or `bytesMax` bytes; at least one if there is one. */
+  /**
+   * Whole rows, from the one that holds `fromOffset` on, until they hold `messagesMax` messages or `bytesMax` bytes; at least one if there
+   * is one.
+   */
   async read(topic: string, partition: number, fromOffset: number, messagesMax: number, bytesMax: number): Promise<StoredMessage[]> {
     const { rows } = await this.query<LogRow>(
       `select end_offset, n, data from (
-         select end_offset, n, data, sum(n) over w - n as messages_before, sum(octet_length(data)) over w - octet_length(data) as bytes_before
+         select end_offset, n, data,
+           sum(n) over w - n as messages_before, sum(octet_length(data)) over w - octet_length(data) as bytes_before
          from (
            select end_offset, n, data from bus.log
            where topic_id = (select id from bus.topic where name = $1) and partition = $2 and end_offset > $3

@@ -20,7 +20,6 @@ const openBus = async (): Promise<PostgresEventBus> => {
 const publisher = await openBus();
 const relay = new OutboxRelay({ pool, publisher, pollMs: 10, batchSize: 50, onError: () => process.stdout.write('failed\n') });
 relay.start();
-process.stdout.write('started\n');
 process.once('SIGTERM', () => {
   void (async () => {
     await relay.stop();
@@ -28,3 +27,4 @@ process.once('SIGTERM', () => {
     await pool.end();
   })();
 });
+process.stdout.write('started\n');

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -30,8 +31,9 @@ export class Spawned {
     await this.ended;
   }
 
-  /** Asks it to finish; resolves when it has. Throws when it does not end well. */
+  /** Asks it to finish, once it has said that it has started; resolves when it is gone. Throws when it does not end well. */
   async finish(): Promise<void> {
+    while (!this.lines.includes('started') && this.child.exitCode === null) await sleep(10);
     this.child.kill('SIGTERM');
     const code = await this.ended;
     if (code !== 0) throw new Error(`A process of the test ended with ${code}: ${this.errors}`);

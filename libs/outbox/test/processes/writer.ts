@@ -10,6 +10,7 @@ const pool = new pg.Pool({ connectionString: url, max: 8, connectionTimeoutMilli
 pool.on('error', () => undefined);
 let stopping = false;
 process.once('SIGTERM', () => (stopping = true));
+process.stdout.write('started\n');
 
 const write = async () => {
   while (!stopping) {
