@@ -36,7 +36,7 @@ export class AppendQueue<T> {
   push(items: readonly T[], bytes: number): Promise<void> {
     const { batchMessagesMax, batchBytesMax, queueMessagesMax, queueBytesMax } = this.limits;
     if (items.length > batchMessagesMax || bytes > batchBytesMax) {
-      const message = `One call publishes at most ${batchMessagesMax} messages and ${batchBytesMax} bytes, not ${items.length} and ${bytes}`;
+      const message = `One call publishes at most ${batchMessagesMax} messages and ${batchBytesMax} bytes, not ${items.length}, ${bytes}`;
       const details = { messages: items.length, bytes, messagesMax: batchMessagesMax, bytesMax: batchBytesMax };
       return Promise.reject(new DomainError('PAYLOAD_TOO_LARGE', message, details));
     }
