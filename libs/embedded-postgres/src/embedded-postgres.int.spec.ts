@@ -96,7 +96,10 @@ describe('the data', () => {
     const file = join(dataDir, 'data', 'PG_VERSION');
     const version = readFileSync(file, 'utf8');
     writeFileSync(file, '15\n');
-    await expect(startEmbeddedPostgres({ dataDir })).rejects.toMatchObject({ fault: 'OTHER_VERSION', message: expect.stringContaining('Postgres 15') as string });
+    await expect(startEmbeddedPostgres({ dataDir })).rejects.toMatchObject({
+      fault: 'OTHER_VERSION',
+      message: expect.stringContaining('Postgres 15') as string,
+    });
     writeFileSync(file, version);
   });
 
@@ -104,7 +107,10 @@ describe('the data', () => {
     const file = join(dataDir, 'password');
     const secret = readFileSync(file, 'utf8');
     rmSync(file);
-    await expect(startEmbeddedPostgres({ dataDir })).rejects.toMatchObject({ fault: 'PASSWORD_LOST', message: expect.stringContaining(file) as string });
+    await expect(startEmbeddedPostgres({ dataDir })).rejects.toMatchObject({
+      fault: 'PASSWORD_LOST',
+      message: expect.stringContaining(file) as string,
+    });
     writeFileSync(file, secret, { mode: 0o600 });
   });
 });
@@ -173,7 +179,9 @@ describe('an end that nobody planned', () => {
     if (killOwner) owner.kill('SIGKILL');
     expect(await processesLeft(10_000)).toEqual([]);
     owner.kill('SIGKILL');
-    await new Promise((resolve) => (owner.exitCode === null && owner.signalCode === null ? owner.once('exit', resolve) : resolve(undefined)));
+    await new Promise((resolve) =>
+      owner.exitCode === null && owner.signalCode === null ? owner.once('exit', resolve) : resolve(undefined),
+    );
     const again = await startEmbeddedPostgres({ dataDir });
     expect(await keptValue(again)).toEqual([{ a: 42 }]);
     await again.stop();
@@ -195,7 +203,9 @@ describe('an end that nobody planned', () => {
       }
       server.setCompanions(identities);
       process.send(identities);`);
-    const companions = await new Promise<ProcessIdentity[]>((resolve) => owner.once('message', (list) => resolve(list as ProcessIdentity[])));
+    const companions = await new Promise<ProcessIdentity[]>((resolve) =>
+      owner.once('message', (list) => resolve(list as ProcessIdentity[])),
+    );
     owner.kill('SIGKILL');
     const again = await startEmbeddedPostgres({ dataDir });
     expect(await query(again.url('kept'), 'select a from kept order by a')).toEqual([{ a: 42 }, { a: 43 }]);

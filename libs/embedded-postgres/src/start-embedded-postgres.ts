@@ -4,7 +4,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { postgresBinaries } from './server/binaries.js';
 import {
-  clusterFolder, ensureCluster, faultOf, password, rememberedKeeper, rememberedPort, rememberKeeper, rememberPort, serverSettings, superuser,
+  clusterFolder,
+  ensureCluster,
+  faultOf,
+  password,
+  rememberedKeeper,
+  rememberedPort,
+  rememberKeeper,
+  rememberPort,
+  serverSettings,
+  superuser,
 } from './server/cluster.js';
 import { createDatabaseIfMissing } from './databases.js';
 import { EmbeddedPostgresError } from './embedded-postgres-error.js';
@@ -71,7 +80,8 @@ const untilReady = async (server: KeptServer, cluster: string, url: string): Pro
   for (const deadline = Date.now() + readyMs; !ended; await sleep(20)) {
     const file = readPostmasterFile(cluster);
     if (file?.ready && file.pid === server.pid) break;
-    if (Date.now() > deadline) throw new EmbeddedPostgresError('START_FAILED', `Postgres was not ready within ${readyMs / 1000} s`, server.lastLines());
+    if (Date.now() > deadline)
+      throw new EmbeddedPostgresError('START_FAILED', `Postgres was not ready within ${readyMs / 1000} s`, server.lastLines());
   }
   if (ended) throw faultOf(server.lastLines(), dirname(cluster));
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
@@ -79,7 +89,12 @@ const untilReady = async (server: KeptServer, cluster: string, url: string): Pro
   try {
     await client.connect();
   } catch (cause) {
-    throw new EmbeddedPostgresError('PASSWORD_LOST', `Postgres refuses the password kept in ${dirname(cluster)}/password`, server.lastLines(), { cause });
+    throw new EmbeddedPostgresError(
+      'PASSWORD_LOST',
+      `Postgres refuses the password kept in ${dirname(cluster)}/password`,
+      server.lastLines(),
+      { cause },
+    );
   } finally {
     await client.end().catch(() => undefined);
   }
@@ -124,8 +139,8 @@ const launch = async (options: EmbeddedPostgresOptions, dataDir: string, release
 };
 
 /**
- * Starts a Postgres server of our own on 127.0.0.1, on data that stays. It ends when this process does, in any way, after a proper shutdown.
- * Rejects with EmbeddedPostgresError; file system errors of the data folder come as they are.
+ * Starts a Postgres server of our own on 127.0.0.1, on data that stays. It ends when this process does, in any way, after a proper
+ * shutdown. Rejects with EmbeddedPostgresError; file system errors of the data folder come as they are.
  */
 export const startEmbeddedPostgres = async (options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> => {
   if (!existsSync(options.dataDir)) mkdirSync(options.dataDir, { recursive: true, mode: 0o700 });

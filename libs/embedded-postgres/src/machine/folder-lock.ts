@@ -27,8 +27,9 @@ const tryLock = (folder: string): FolderLock | undefined => {
 /**
  * Takes the one lock of a folder; undefined when another process has it. Throws when the folder cannot be written.
  *
- * The lock is SQLite's own on an empty file, which is a lock of the kernel: it ends with its process, also by kill -9, so it never goes stale, and taking it
- * has no race; Node offers no other way to such a lock. Such locks fall when the same process opens and closes the file by other means, so nothing here reads it.
+ * The lock is SQLite's own on an empty file, which is a lock of the kernel: it ends with its process, also by kill -9, so it never goes
+ * stale, and taking it has no race; Node offers no other way to such a lock. Such locks fall when the same process opens and closes the
+ * file by other means, so nothing here reads it.
  */
 export const lockFolder = async (folder: string): Promise<FolderLock | undefined> => {
   for (const deadline = Date.now() + dyingMs; ; await sleep(50)) {

@@ -18,9 +18,10 @@ const startedOnLinux = (pid: number): string | undefined => {
 /** The identity of a living process; undefined when there is none with this number. */
 export const processIdentity = (pid: number): ProcessIdentity | undefined => {
   try {
-    const started = process.platform === 'linux'
-      ? startedOnLinux(pid)
-      : execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    const started =
+      process.platform === 'linux'
+        ? startedOnLinux(pid)
+        : execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
     return started === undefined || started === '' ? undefined : { pid, started };
   } catch {
     return undefined;

@@ -29,14 +29,17 @@ interface User {
 }
 
 const users = (): User[] =>
-  readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':'))
-    .map(([name = '', , uid, gid]) => ({ name, uid: Number(uid), gid: Number(gid) })).filter(({ uid, gid }) => uid > 0 && gid > 0);
+  readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
+    .map(([name = '', , uid, gid]) => ({ name, uid: Number(uid), gid: Number(gid) }))
+    .filter(({ uid, gid }) => uid > 0 && gid > 0);
 
 const asMyself: RunAs = { name: 'the same user', command: (file, args) => ({ file, args }) };
 
 /**
- * Root outside and somebody else inside: in a user namespace the files of root stay reachable, wherever they are, while Postgres sees a user that is not root.
- * The user inside must be one that the system knows, because initdb asks for the name.
+ * Root outside and somebody else inside: in a user namespace the files of root stay reachable, wherever they are, while Postgres sees a
+ * user that is not root. The user inside must be one that the system knows, because initdb asks for the name.
  */
 const inUserNamespace = ({ uid, gid }: User): RunAs => ({
   name: 'a user namespace',
@@ -44,7 +47,11 @@ const inUserNamespace = ({ uid, gid }: User): RunAs => ({
   command: (file, args) => ({ file: 'unshare', args: ['--user', `--map-user=${uid}`, `--map-group=${gid}`, '--', file, ...args] }),
 });
 
-const asUser = ({ name, uid, gid }: User): RunAs => ({ name: `user ${name}`, owner: { uid, gid }, command: (file, args) => ({ file, args, uid, gid }) });
+const asUser = ({ name, uid, gid }: User): RunAs => ({
+  name: `user ${name}`,
+  owner: { uid, gid },
+  command: (file, args) => ({ file, args, uid, gid }),
+});
 
 /** As another user who may still pass through folders that are closed to all but root: for containers, where namespaces are not allowed. */
 const asUserWhoReachesAll = ({ name, uid, gid }: User): RunAs => ({
@@ -53,8 +60,14 @@ const asUserWhoReachesAll = ({ name, uid, gid }: User): RunAs => ({
   command: (file, args) => ({
     file: 'setpriv',
     args: [
-      `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--inh-caps=+dac_override', '--ambient-caps=+dac_override',
-      '--', file, ...args,
+      `--reuid=${uid}`,
+      `--regid=${gid}`,
+      '--clear-groups',
+      '--inh-caps=+dac_override',
+      '--ambient-caps=+dac_override',
+      '--',
+      file,
+      ...args,
     ],
   }),
 });
@@ -77,7 +90,10 @@ const createPostgresUser = (): void => {
 const works = async (way: RunAs, program: string, folder: string): Promise<boolean> => {
   const script = 'test "$(id -u)" != 0 && "$0" --version && cd "$1"';
   const { file, args, uid, gid } = way.command('sh', ['-c', script, program, folder]);
-  return run(file, [...args], { cwd: '/', ...(uid === undefined ? {} : { uid, gid }) }).then(() => true, () => false);
+  return run(file, [...args], { cwd: '/', ...(uid === undefined ? {} : { uid, gid }) }).then(
+    () => true,
+    () => false,
+  );
 };
 
 /** The ways for root, best first; the namespace comes first because it needs no second user and no open folder. */
@@ -115,6 +131,9 @@ export const alignOwner = (folder: string, { owner }: RunAs): void => {
 
 /** The command, with the kernel ending it by `signal` when its parent is gone, where the system can do that. */
 export const dieWithParent = async (way: RunAs, signal: 'INT' | 'KILL', file: string, args: readonly string[]): Promise<Command> => {
-  const canDie = await run('setpriv', ['--pdeathsig=INT', '--', 'true']).then(() => true, () => false);
+  const canDie = await run('setpriv', ['--pdeathsig=INT', '--', 'true']).then(
+    () => true,
+    () => false,
+  );
   return canDie ? way.command('setpriv', [`--pdeathsig=${signal}`, '--', file, ...args]) : way.command(file, args);
 };

@@ -26,7 +26,8 @@ export const password = (dataDir: string): string => {
   const path = join(dataDir, 'password');
   const known = readText(path);
   if (known) return known;
-  if (existsSync(clusterFolder(dataDir))) throw new EmbeddedPostgresError('PASSWORD_LOST', `The password file of Postgres is gone: put ${path} back`);
+  if (existsSync(clusterFolder(dataDir)))
+    throw new EmbeddedPostgresError('PASSWORD_LOST', `The password file of Postgres is gone: put ${path} back`);
   const made = randomBytes(24).toString('base64url');
   writeWhole(path, `${made}\n`);
   return made;
@@ -43,7 +44,8 @@ export const rememberPort = (dataDir: string, port: number): void => writeWhole(
 const keeperFile = (dataDir: string): string => join(dataDir, 'keeper');
 
 /** Who ends the server if its owner dies: the next owner lets it do so. */
-export const rememberKeeper = (dataDir: string, keeper: ProcessIdentity | undefined): void => writeWhole(keeperFile(dataDir), JSON.stringify(keeper ?? null));
+export const rememberKeeper = (dataDir: string, keeper: ProcessIdentity | undefined): void =>
+  writeWhole(keeperFile(dataDir), JSON.stringify(keeper ?? null));
 
 export const rememberedKeeper = (dataDir: string): ProcessIdentity | undefined =>
   (JSON.parse(readText(keeperFile(dataDir)) || 'null') as ProcessIdentity | null) ?? undefined;
@@ -67,8 +69,8 @@ const runToEnd = ({ file, args, uid, gid }: Command): Promise<{ code: number | n
   });
 
 /**
- * Character types come from the operating system where it has a UTF-8 locale of no country, because pg_trgm finds no letters outside of ASCII without;
- * order and case are Postgres's own everywhere, so that an index never depends on the machine's libc.
+ * Character types come from the operating system where it has a UTF-8 locale of no country, because pg_trgm finds no letters outside of
+ * ASCII without; order and case are Postgres's own everywhere, so that an index never depends on the machine's libc.
  */
 const characterTypes = ['C.UTF-8', 'en_US.UTF-8', 'C'];
 
@@ -82,7 +84,8 @@ interface InitOptions {
 
 /** Makes the cluster unless it is there. It is built aside and renamed, so that an end at any moment leaves a whole cluster or none. */
 export const ensureCluster = async ({ dataDir, binaries, runAs, temporary }: InitOptions): Promise<void> => {
-  for (const left of readdirSync(dataDir).filter((name) => name.startsWith('unfinished-'))) rmSync(join(dataDir, left), { recursive: true, force: true });
+  for (const left of readdirSync(dataDir).filter((name) => name.startsWith('unfinished-')))
+    rmSync(join(dataDir, left), { recursive: true, force: true });
   const versionFile = join(clusterFolder(dataDir), 'PG_VERSION');
   if (existsSync(versionFile)) {
     const version = Number(readText(versionFile));
@@ -98,10 +101,22 @@ export const ensureCluster = async ({ dataDir, binaries, runAs, temporary }: Ini
     rmSync(unfinished, { recursive: true, force: true });
     mkdirSync(unfinished, { mode: 0o700 });
     alignOwner(dataDir, runAs);
-    const { code, log } = await runToEnd(await dieWithParent(runAs, 'KILL', binaries.initdb, [
-      '-D', unfinished, '-U', superuser, '--auth=scram-sha-256', `--pwfile=${join(dataDir, 'password')}`, '--encoding=UTF8',
-      `--locale=${locale}`, '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--no-instructions', ...(temporary ? ['--no-sync'] : []),
-    ]));
+    const { code, log } = await runToEnd(
+      await dieWithParent(runAs, 'KILL', binaries.initdb, [
+        '-D',
+        unfinished,
+        '-U',
+        superuser,
+        '--auth=scram-sha-256',
+        `--pwfile=${join(dataDir, 'password')}`,
+        '--encoding=UTF8',
+        `--locale=${locale}`,
+        '--locale-provider=builtin',
+        '--builtin-locale=C.UTF-8',
+        '--no-instructions',
+        ...(temporary ? ['--no-sync'] : []),
+      ]),
+    );
     if (code === 0) return renameSync(unfinished, clusterFolder(dataDir));
     last = log;
     rmSync(unfinished, { recursive: true, force: true });

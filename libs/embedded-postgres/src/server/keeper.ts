@@ -1,6 +1,6 @@
 /**
- * Runs the Postgres server below it for an owner that it talks to over IPC, and shuts it down when the owner is gone in any way. It outlives the owner for as
- * long as that takes. It imports nothing of this package, so that Node runs it from its source as well.
+ * Runs the Postgres server below it for an owner that it talks to over IPC, and shuts it down when the owner is gone in any way. It
+ * outlives the owner for as long as that takes. It imports nothing of this package, so that Node runs it from its source as well.
  */
 import { spawn } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
@@ -21,7 +21,7 @@ interface Order {
 
 type Message = { readonly type: 'stop' } | { readonly type: 'companions'; readonly companions: readonly Companion[] };
 
-const companionsMs = 8_000;
+const companionsMs = 10_000;
 const fastShutdownMs = 30_000;
 const immediateShutdownMs = 5_000;
 

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { EmbeddedPostgresError } from '../embedded-postgres-error.js';
 import type { ProcessIdentity } from '../machine/process-identity.js';
+import { keeperEnv } from './env.js';
 import type { Command } from '../machine/run-as.js';
 
 export interface PostgresExit {
@@ -61,7 +62,7 @@ export const keepServer = ({ command, onLog, temporaryFolder }: KeepOptions): Pr
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
       execArgv: [],
-      env: { PATH: process.env['PATH'], LC_ALL: process.env['LC_ALL'], LANG: process.env['LANG'] },
+      env: keeperEnv(),
     });
     readLines(keeper, (line) => {
       lines.push(line);

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isSameProcess, type ProcessIdentity } from '../machine/process-identity.js';
 
 /** A little more than a keeper gives the programs that use its server. */
-const keeperMs = 12_000;
+const keeperMs = 14_000;
 
 export interface PostmasterFile {
   readonly pid: number;
@@ -46,10 +46,15 @@ const commandLine = (pid: number): string => {
   }
 };
 
-/** The living processes of this very cluster: every Postgres process works in its data folder. Elsewhere than on Linux only the postmaster is known. */
+/**
+ * The living processes of this very cluster: every Postgres process works in its data folder. Elsewhere than on Linux only the postmaster
+ * is known.
+ */
 export const clusterProcesses = (cluster: string): number[] => {
   if (process.platform === 'linux') {
-    return readdirSync('/proc').map(Number).filter((pid) => pid > 0 && isServerProcess(pid, cluster));
+    return readdirSync('/proc')
+      .map(Number)
+      .filter((pid) => pid > 0 && isServerProcess(pid, cluster));
   }
   const pid = readPostmasterFile(cluster)?.pid;
   return pid !== undefined && commandLine(pid).includes(cluster) ? [pid] : [];
@@ -71,8 +76,9 @@ const settled = async (condition: () => boolean, withinMs: number): Promise<bool
 };
 
 /**
- * Ends what an earlier owner left running on this cluster; the caller holds the folder's lock, so nobody else owns it. A keeper that is still at work gets the
- * time to end everything in its order. Also removes a pid file whose number now belongs to a stranger: Postgres would refuse to start over it.
+ * Ends what an earlier owner left running on this cluster; the caller holds the folder's lock, so nobody else owns it. A keeper that is
+ * still at work gets the time to end everything in its order. Also removes a pid file whose number now belongs to a stranger: Postgres
+ * would refuse to start over it.
  */
 export const endLeftovers = async (cluster: string, keeper: ProcessIdentity | undefined, onLog: (line: string) => void): Promise<void> => {
   const isGone = (): boolean => clusterProcesses(cluster).length === 0;
@@ -80,7 +86,10 @@ export const endLeftovers = async (cluster: string, keeper: ProcessIdentity | un
     onLog('a server of an earlier run is still there and is being shut down');
     if (keeper) await settled(() => isGone() || !isSameProcess(keeper), keeperMs);
     const postmaster = readPostmasterFile(cluster)?.pid;
-    signal(clusterProcesses(cluster).filter((pid) => pid === postmaster), 'SIGINT');
+    signal(
+      clusterProcesses(cluster).filter((pid) => pid === postmaster),
+      'SIGINT',
+    );
     if (!(await settled(isGone, 15_000))) signal(clusterProcesses(cluster), 'SIGQUIT');
     if (!(await settled(isGone, 5_000))) signal(clusterProcesses(cluster), 'SIGKILL');
     await settled(isGone, 5_000);
