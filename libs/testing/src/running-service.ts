@@ -30,7 +30,7 @@ export const askRest = (url: string, token: string | undefined, method: string, 
   return fetch(`${url}${path}`, {
     method,
     headers: { ...(body !== undefined && !typed && { 'content-type': 'application/json' }), ...(token && { authorization: `Bearer ${token}` }), ...headers },
-    ...(body !== undefined && { body: typed ? (body as BodyInit) : JSON.stringify(body) }),
+    ...(body !== undefined && { body: typed ? (body as NonNullable<RequestInit['body']>) : JSON.stringify(body) }),
     ...(body instanceof ReadableStream && { duplex: 'half' }),
   } as RequestInit);
 };
