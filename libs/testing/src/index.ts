@@ -3,3 +3,4 @@ export { composeSupergraph, type FixtureBehaviour, type FixtureName, type Fixtur
 export { askGraphql, askRest, startTestService, type GraphqlAnswer, type RunningService } from './running-service.js';
 export { testIssuer, type TestIssuer } from './test-issuer.js';
 export { seededRandom, type SeededRandom } from './seeded-random.js';
+export { requires } from './requires.js';
