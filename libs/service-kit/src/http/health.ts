@@ -8,11 +8,21 @@ const checkMsMax = 1_000;
 
 export class Health {
   private readonly checks: ReadinessCheck[] = [];
+  private degradedNames: () => Promise<readonly string[]> = () => Promise.resolve([]);
   private draining = false;
   private started = false;
 
   add(check: ReadinessCheck): void {
     this.checks.push(check);
+  }
+
+  /** Names of what is missing without which the service still does its work; they are listed beside the readiness. */
+  addDegraded(names: () => Promise<readonly string[]>): void {
+    this.degradedNames = names;
+  }
+
+  degraded(): Promise<readonly string[]> {
+    return this.degradedNames();
   }
 
   /** From here on readiness is what the checks say. */
@@ -23,6 +33,10 @@ export class Health {
   /** From here on the service is not ready, so that nobody sends it new work. */
   drain(): void {
     this.draining = true;
+  }
+
+  get isDraining(): boolean {
+    return this.draining;
   }
 
   /** Names of what is not ready; empty means ready. */

@@ -46,7 +46,7 @@ export const createHttpServer = (options: HttpServerOptions): FastifyAdapter => 
   return adapter;
 };
 
-const addHooks = (fastify: FastifyInstance, { verifier }: HttpServerOptions): void => {
+const addHooks = (fastify: FastifyInstance, { verifier, health }: HttpServerOptions): void => {
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
     if (!tracingEnabled()) return done();
@@ -70,7 +70,8 @@ const addHooks = (fastify: FastifyInstance, { verifier }: HttpServerOptions): vo
   });
   fastify.addHook('onSend', (request, reply, _payload, done) => {
     // An answer may come before the body has: the connection then ends with it, for the rest of the body would be taken for the next request.
-    if (!request.raw.readableEnded && hasBody(request)) reply.header('connection', 'close');
+    // A kept connection would hold up a shutdown until its client lets go of it.
+    if (health.isDraining || (!request.raw.readableEnded && hasBody(request))) reply.header('connection', 'close');
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {
@@ -94,8 +95,9 @@ const drain = ({ raw }: FastifyRequest): void => {
 const addOwnRoutes = (fastify: FastifyInstance, health: Health): void => {
   fastify.get('/health/live', (_request, reply: FastifyReply) => reply.send({ status: 'live' }));
   fastify.get('/health/ready', async (_request, reply: FastifyReply) => {
-    const notReady = await health.notReady();
-    return reply.code(notReady.length === 0 ? 200 : 503).send({ status: notReady.length === 0 ? 'ready' : 'not ready', notReady });
+    const [notReady, degraded] = await Promise.all([health.notReady(), health.degraded()]);
+    const status = notReady.length === 0 ? 'ready' : 'not ready';
+    return reply.code(notReady.length === 0 ? 200 : 503).send({ status, notReady, ...(degraded.length > 0 && { degraded }) });
   });
   fastify.get('/metrics', async (_request, reply: FastifyReply) => reply.header('content-type', registry.contentType).send(await registry.metrics()));
 };
