@@ -1,4 +1,5 @@
-// The directions that imports may take (ARCHITECTURE.md has the picture). `npm run lint` checks them; tools/boundaries.unit.spec.ts checks the checks.
+// The directions that imports may take (ARCHITECTURE.md has the picture). `npm run lint` checks them; tools/boundaries.unit.spec.ts checks
+// the checks.
 
 /** Each library may import those before it. */
 const order = ['errors', 'contracts', 'event-bus', 'outbox', 'chaos-agent', 'service-kit'];
@@ -41,7 +42,8 @@ module.exports = {
     },
     {
       name: 'libs-through-the-front-door',
-      comment: "Another library is imported by its package name, which is its index; what the index does not name is the library's own. (Tests share with tests.)",
+      comment:
+        "Another library is imported by its package name, which is its index; what the index does not name is the library's own. (Tests share with tests.)",
       severity: 'error',
       from: { path: '^(?:libs|services|deploy)/([^/]+)/' },
       to: { path: '^libs/(?!$1/)', pathNot: '^libs/[^/]+/(src/index\\.ts$|test/)' },
@@ -70,7 +72,11 @@ module.exports = {
     only('kafkajs', ['libs/event-bus/'], 'Brokers are behind the bus port, so that they can be exchanged.'),
     only('typeorm', ['libs/outbox/', 'libs/service-kit/src/database/', 'services/'], 'Tables belong to services.'),
     only('@nestjs', ['libs/service-kit/', 'services/'], 'Domain logic and libraries are plain TypeScript.'),
-    only('zod', ['libs/contracts/', 'libs/service-kit/', 'services/', 'deploy/local/src/env\\.ts'], 'Data is checked where it enters: contracts, environment, inputs.'),
+    only(
+      'zod',
+      ['libs/contracts/', 'libs/service-kit/', 'services/', 'deploy/local/src/env\\.ts'],
+      'Data is checked where it enters: contracts, environment, inputs.',
+    ),
     {
       name: 'plain-files-know-no-framework',
       comment:

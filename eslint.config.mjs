@@ -1,6 +1,9 @@
 import tseslint from 'typescript-eslint';
 
-/** Rules that a reader of the code would otherwise have to hold in the head; boundaries are dependency-cruiser's, names and sizes are tools/tidy.spec.ts's. */
+/**
+ * Rules that a reader of the code would otherwise have to hold in the head; boundaries are dependency-cruiser's, names and sizes are
+ * tools/tidy.spec.ts's.
+ */
 const house = {
   'no-restricted-syntax': [
     'error',

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 type Json = Record<string, unknown>;
 
-/** AsyncAPI 3.0 of the bus: a channel for each topic and for its dead letters, a message for each event type. */
+/** AsyncAPI 3.0 of the bus: a channel for each topic, a message for each event type. */
 export const asyncapiOf = (version: string, definitions: readonly EventDefinition[]): Json => {
   const sorted = [...definitions].sort((a, b) => (a.type < b.type ? -1 : 1));
   const topics = [...new Set(sorted.map(({ topic }) => topic))].sort();
@@ -18,10 +18,10 @@ export const asyncapiOf = (version: string, definitions: readonly EventDefinitio
         'What does not parse goes to <topic>.dead-letters with its reason.',
     },
     defaultContentType: 'application/json',
-    channels: Object.fromEntries(topics.flatMap((topic) => [topicChannel(topic, sorted), deadLetterChannel(topic)])),
+    channels: Object.fromEntries(topics.map((topic) => topicChannel(topic, sorted))),
     operations: Object.fromEntries(topics.flatMap((topic) => operationsOf(topic, sorted))),
     components: {
-      messages: Object.fromEntries([...sorted.map((definition) => [definition.type, messageOf(definition)]), ['dead-letter', deadLetter]]),
+      messages: Object.fromEntries(sorted.map((definition) => [definition.type, messageOf(definition)])),
       schemas: { envelope: jsonSchemaOf(envelopeSchema) },
     },
   };
@@ -32,15 +32,6 @@ const topicChannel = (topic: string, definitions: readonly EventDefinition[]): [
   {
     address: topic,
     messages: Object.fromEntries(of(topic, definitions).map(({ type }) => [type, { $ref: `#/components/messages/${type}` }])),
-  },
-];
-
-const deadLetterChannel = (topic: string): [string, Json] => [
-  `${topic}.dead-letters`,
-  {
-    address: `${topic}.dead-letters`,
-    description: `What a consumer of ${topic} could not understand, or failed at too often.`,
-    messages: { 'dead-letter': { $ref: '#/components/messages/dead-letter' } },
   },
 ];
 
@@ -78,11 +69,6 @@ const messageOf = (definition: EventDefinition): Json => ({
   bindings: { kafka: { key: { type: 'string', description: `Keeps the order of ${keyTemplateOf(definition)}` } } },
 });
 
-const deadLetter: Json = {
-  name: 'dead-letter',
-  summary: 'The message as it came, with the reason, the consumer group and the number of attempts.',
-};
-
 const of = (topic: string, definitions: readonly EventDefinition[]): EventDefinition[] =>
   definitions.filter((definition) => definition.topic === topic);
 
@@ -92,7 +78,9 @@ const jsonSchemaOf = (schema: z.ZodType): Json => {
   return rest;
 };
 
-/** The key of an event as a template such as `{campaign.id}`: the key function is run on a payload whose every field prints its own path. */
+/**
+ * The key of an event as a template such as `{campaign.id}`: the key function is run on a payload whose every field prints its own path.
+ */
 export const keyTemplateOf = ({ key }: Pick<EventDefinition, 'key'>): string => String(key(namesOfFields(''), '{workspaceId}'));
 
 const namesOfFields = (path: string): never =>

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { errorCatalogue } from '@pca/errors';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { describe, expect, it } from 'vitest';
@@ -29,6 +31,12 @@ describe('openapiOf', () => {
     expect(await new Validator().validate({ ...openapi([['things', things]]), paths: { 'no-slash': { get: 1 } } })).toMatchObject({
       valid: false,
     });
+  });
+
+  it('is valid as committed, over all services', async () => {
+    const committed = JSON.parse(readFileSync(join(import.meta.dirname, '../../docs/openapi.json'), 'utf8')) as Document;
+    expect(await new Validator().validate({ ...committed })).toEqual({ valid: true });
+    expect(Object.keys(committed.paths)).toContain('/v1/campaigns');
   });
 
   it('gives every operation the problems that may meet it, unless the service says otherwise', () => {
