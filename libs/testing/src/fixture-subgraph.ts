@@ -83,12 +83,17 @@ export const startFixtureSubgraph = async (name: FixtureName, { jwksFile, port =
 };
 
 const answerOf = async <T>(child: ChildProcess): Promise<T> => {
-  const exited = once(child, 'exit').then(([code]) => {
+  const waiting = new AbortController();
+  const exited = once(child, 'exit', { signal: waiting.signal }).then(([code]) => {
     throw new Error(`the fixture ended with code ${String(code)}; was libs/testing built?`);
   });
   exited.catch(() => undefined);
-  const [message] = (await Promise.race([once(child, 'message'), exited])) as [T];
-  return message;
+  try {
+    const [message] = (await Promise.race([once(child, 'message', { signal: waiting.signal }), exited])) as [T];
+    return message;
+  } finally {
+    waiting.abort();
+  }
 };
 
 /** The supergraph of subgraphs that are up. Throws with every reason why they do not compose. */

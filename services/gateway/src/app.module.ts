@@ -1,17 +1,20 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Logger } from '@pca/service-kit';
-import { type GatewayEnv, introspectionOn } from './env.js';
+import { type GatewayEnv, graphiqlOn, introspectionOn, localMode } from './env.js';
 import { FederatedGraph } from './graph/federated-graph.js';
 import { GraphController } from './graph/graph.controller.js';
 import { GraphErrors } from './graph/graph-errors.js';
 import { GraphService } from './graph/graph.service.js';
 import { introspectionDepthMax, type QueryLimits, valueDepthMax } from './graph/query-limits.js';
+import { PageContents, PagesController } from './pages/pages.controller.js';
+import { ServiceStates } from './upstreams/service-states.js';
 import { Upstreams } from './upstreams/upstreams.js';
 
 export interface GatewayParts {
   upstreams: Upstreams;
   graph: FederatedGraph;
   service: GraphService;
+  states: ServiceStates;
 }
 
 export const queryLimitsOf = (env: GatewayEnv): QueryLimits => ({
@@ -37,7 +40,7 @@ export const gatewayParts = (env: GatewayEnv, urls: ReadonlyMap<string, URL>, lo
   const graph = new FederatedGraph(env.SUPERGRAPH_FILE, upstreams, logger);
   const errors = new GraphErrors(logger, env.NODE_ENV === 'production');
   const service = new GraphService(graph, errors, queryLimitsOf(env), introspectionOn(env));
-  return { upstreams, graph, service };
+  return { upstreams, graph, service, states: new ServiceStates(() => upstreams.all()) };
 };
 
 @Module({})
@@ -45,8 +48,15 @@ export class GatewayModule {
   static of(env: GatewayEnv, parts: GatewayParts): DynamicModule {
     return {
       module: GatewayModule,
-      controllers: [GraphController],
+      controllers: [GraphController, PagesController],
       providers: [
+        {
+          provide: PageContents,
+          useValue: new PageContents(
+            { graphiql: graphiqlOn(env), localTokenFile: localMode(env) ? env.LOCAL_TOKEN_FILE : undefined, openapiFile: env.OPENAPI_FILE },
+            parts.states,
+          ),
+        },
         { provide: GraphService, useValue: parts.service },
         { provide: 'requestMsMax', useValue: env.REQUEST_MS_MAX },
       ],

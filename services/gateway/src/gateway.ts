@@ -1,6 +1,13 @@
-import { createLogger, type ServiceDefinition } from '@pca/service-kit';
-import { GatewayModule, gatewayParts } from './app.module.js';
-import type { GatewayEnv } from './env.js';
+import { createLogger, type Health, RateLimitStore, type ServiceDefinition } from '@pca/service-kit';
+import type { FastifyInstance } from 'fastify';
+import { GatewayModule, type GatewayParts, gatewayParts } from './app.module.js';
+import { guardEdge } from './edge/edge-guard.js';
+import { namesOf } from './edge/loopback-host.js';
+import { proxyRest } from './edge/rest-proxy.js';
+import { restRoutes } from './edge/rest-routes.js';
+import { apiHeaders } from './edge/security-headers.js';
+import { type GatewayEnv, localMode } from './env.js';
+import { serveAssets } from './pages/assets.js';
 
 /** The gateway as service-kit boots it; tests boot it the same way. */
 export const gatewayDefinition = (env: GatewayEnv, urls: ReadonlyMap<string, URL>): ServiceDefinition => {
@@ -12,8 +19,32 @@ export const gatewayDefinition = (env: GatewayEnv, urls: ReadonlyMap<string, URL
     logger,
     module: GatewayModule.of(env, parts),
     bodyBytesMax: env.BODY_BYTES_MAX,
-    prepare: async () => {
+    prepare: async (app, health) => {
+      const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+      addChecks(health, parts);
       await parts.graph.start();
+      await openEdge(fastify, env, parts, (error) => logger.warn({ err: error }, 'Redis is not reachable; requests are counted here alone'));
     },
   };
+};
+
+/** A service that is down does not make the gateway unready: it answers for the others, and taking it out of rotation would help nobody. */
+const addChecks = (health: Health, { graph, states }: GatewayParts): void => {
+  health.add({ name: 'supergraph', check: () => (graph.schema ? Promise.resolve() : Promise.reject(new Error('not loaded'))) });
+  health.addDegraded(async () => (await states.all()).filter(({ state }) => state !== 'ready').map(({ name }) => name));
+};
+
+const openEdge = async (fastify: FastifyInstance, env: GatewayEnv, parts: GatewayParts, onRedisError: (error: Error) => void): Promise<void> => {
+  const headers = apiHeaders(env.NODE_ENV === 'production');
+  const rate = (points: number): RateLimitStore => RateLimitStore.open({ points, windowSeconds: env.RATE_WINDOW_SECONDS }, env.REDIS_URL, onRedisError);
+  const [admitted, refused] = [rate(env.RATE_REQUESTS_MAX), rate(env.RATE_REFUSED_MAX)];
+  guardEdge(fastify, parts.service, { hosts: localMode(env) ? namesOf(env.ALLOWED_HOSTS) : undefined, headers, admitted, refused, bodyMsMax: env.REQUEST_MS_MAX });
+  await serveAssets(fastify);
+  await proxyRest(fastify, { routes: restRoutes(env), upstreamOf: (service) => parts.upstreams.of(service), ownHeaders: new Set(Object.keys(headers)) });
+  fastify.addHook('onClose', async () => {
+    admitted.close();
+    refused.close();
+    await parts.graph.stop();
+    await parts.upstreams.close();
+  });
 };

@@ -1,5 +1,5 @@
 import { DomainError } from '@pca/errors';
-import { type DocumentNode, getOperationAST, GraphQLError, type GraphQLFormattedError, type OperationDefinitionNode } from 'graphql';
+import { type DocumentNode, getOperationAST, GraphQLError, type GraphQLFormattedError, type GraphQLSchema, type OperationDefinitionNode } from 'graphql';
 import { DocumentStore } from './document-store.js';
 import type { FederatedGraph } from './federated-graph.js';
 import { GraphErrors, type ShownErrors } from './graph-errors.js';
@@ -35,7 +35,7 @@ export class GraphService {
       if (!schema) throw new DomainError('SERVICE_UNAVAILABLE', 'The supergraph is not loaded yet');
       checkVariables(parameters.variables, this.limits);
       const { document, hash } = this.documents.accept(parameters.query, schema, parameters.variables);
-      operation = operationOf(document, parameters.operationName);
+      operation = operationOf(document, parameters.operationName, schema);
       const result = await this.graph.execute({ source: parameters.query, hash, document, operationName: parameters.operationName, variables: parameters.variables, context });
       const errors = [...(result.errors ?? []), ...valueErrorsOf(result.extensions)];
       if (errors.length === 0) return this.made(operation, 200, { data: result.data });
@@ -58,8 +58,10 @@ export class GraphService {
 }
 
 /** Throws BAD_USER_INPUT when the document does not say which of its operations is meant. */
-const operationOf = (document: DocumentNode, name: string | undefined): OperationDefinitionNode => {
+const operationOf = (document: DocumentNode, name: string | undefined, schema: GraphQLSchema): OperationDefinitionNode => {
   const operation = getOperationAST(document, name);
+  // Validation passes over a kind of operation that the schema does not have.
+  if (operation && !schema.getRootType(operation.operation)) throw new DomainError('BAD_USER_INPUT', `The graph has no ${operation.operation}s`);
   if (operation) return operation;
   throw new DomainError('BAD_USER_INPUT', name === undefined ? 'The document holds several operations; say which by "operationName"' : 'The document holds no operation of that name');
 };

@@ -1,3 +1,4 @@
+import { isDomainError } from '@pca/errors';
 import { inSpan, outgoingPool, SpanKind, tracingEnabled, activeTraceparent } from '@pca/service-kit';
 import { circuitBreaker, CircuitState, ConsecutiveBreaker, ExponentialBackoff, handleWhen } from 'cockatiel';
 import type { Dispatcher } from 'undici';
@@ -75,7 +76,7 @@ export class Upstream {
       try {
         return await send(this.pool);
       } catch (error) {
-        throw faultOf(this.name, error);
+        throw isDomainError(error) ? error : faultOf(this.name, error);
       }
     });
   }

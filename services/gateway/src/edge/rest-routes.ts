@@ -1,0 +1,16 @@
+import type { GatewayEnv } from '../env.js';
+
+/** A path that a service answers over REST; everything below it goes there too. */
+export interface RestRoute {
+  readonly prefix: string;
+  readonly service: string;
+  readonly bytesMax: number;
+  /** Longest silence of either side. */
+  readonly silenceMsMax: number;
+}
+
+/** One line for each; a service that gets REST routes adds its own here. */
+export const restRoutes = (env: GatewayEnv): readonly RestRoute[] => [
+  { prefix: '/v1/campaigns', service: 'campaigns', bytesMax: env.BODY_BYTES_MAX, silenceMsMax: env.REQUEST_MS_MAX },
+  { prefix: '/v1/imports', service: 'campaigns', bytesMax: env.IMPORT_BYTES_MAX, silenceMsMax: env.IMPORT_MS_MAX },
+];
