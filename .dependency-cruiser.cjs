@@ -74,7 +74,7 @@ module.exports = {
     only('@nestjs', ['libs/service-kit/', 'services/'], 'Domain logic and libraries are plain TypeScript.'),
     only(
       'zod',
-      ['libs/contracts/', 'libs/service-kit/', 'services/', 'deploy/local/src/env\\.ts'],
+      ['libs/contracts/', 'libs/service-kit/', 'services/', 'deploy/local/'],
       'Data is checked where it enters: contracts, environment, inputs.',
     ),
     {
