@@ -29,7 +29,7 @@ export const requestOf = (context: ExecutionContext): ServiceRequest =>
 /** Throws UNAUTHENTICATED, with the reason the token was refused for, when the caller is nobody. */
 export const principalOf = (request: ServiceRequest): Principal => {
   if (request.principal) return request.principal;
-  throw request.authFailure ?? new DomainError('UNAUTHENTICATED', 'A bearer token is required');
+  throw (request.authFailure as Error | undefined) ?? new DomainError('UNAUTHENTICATED', 'A bearer token is required');
 };
 
 @Injectable()

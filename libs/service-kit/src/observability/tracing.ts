@@ -1,4 +1,4 @@
-import { context, propagation, type Span, SpanStatusCode, trace, type Attributes, type Context, SpanKind } from '@opentelemetry/api';
+import { context, propagation, type Span, SpanStatusCode, trace, type Attributes, type Context, type SpanKind } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
