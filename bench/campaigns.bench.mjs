@@ -8,7 +8,7 @@ import process from 'node:process';
 import { createDatabaseIfMissing, startEmbeddedPostgres } from '@pca/embedded-postgres';
 import { ensureLocalIssuer } from '@pca/service-kit';
 import pg from 'pg';
-import { listStatement } from '../services/campaigns/dist/campaigns/campaign-query.js';
+import { listStatement, probeStatement, seesAll } from '../services/campaigns/dist/campaigns/campaign-query.js';
 import { ms, printTable, quantile, seeded } from './lib/measure.mjs';
 
 const campaigns = Number(process.env.CAMPAIGNS ?? 100_000);
@@ -73,6 +73,16 @@ const shapes = {
 
 const scans = (plan) => (plan['Node Type'] === 'Seq Scan' ? [plan['Relation Name']] : []).concat((plan.Plans ?? []).flatMap(scans));
 
+/** What the store does with a request, on a connection of its own; returns the statements that it took. */
+const runAlone = async (client, request) => {
+  const probe = probeStatement(request);
+  const probed = probe ? (await client.query(probe.text, probe.values)).rows.length : 0;
+  if (probed === request.limit || seesAll(request)) return [probe];
+  const statement = listStatement(request);
+  await client.query(statement.text, statement.values);
+  return probe ? [probe, statement] : [statement];
+};
+
 const measure = async (client, token, make) => {
   const ask = async ({ filter, order: orderBy }) => {
     const response = await fetch(`http://127.0.0.1:${port}/graphql`, {
@@ -93,14 +103,14 @@ const measure = async (client, token, make) => {
   const plans = new Map();
   for (let n = 0; n < asks; n++) {
     const question = make();
-    const statement = listStatement({ workspaceId: 'demo', limit: 20, ...question });
+    const request = { workspaceId: 'demo', limit: 20, ...question };
     let started = performance.now();
     await ask(question);
     if (n >= 20) own.push(performance.now() - started);
     started = performance.now();
-    await client.query(statement.text, statement.values);
+    const statements = await runAlone(client, request);
     if (n >= 20) floor.push(performance.now() - started);
-    if (n < 60) {
+    for (const statement of n < 60 ? statements : []) {
       const { rows } = await client.query(`explain (format json) ${statement.text}`, statement.values);
       const plan = rows[0]['QUERY PLAN'][0].Plan;
       for (const table of scans(plan)) sequential.add(table);

@@ -3,7 +3,7 @@ import { Database } from '@pca/service-kit';
 import type { EntityManager } from 'typeorm';
 import { type Campaign, campaignColumns, campaignOfRow, type CampaignRow } from './campaign.js';
 import type { CampaignFilter } from './campaign-input.js';
-import { countStatement, listStatement, type ListRequest } from './campaign-query.js';
+import { countStatement, listStatement, type ListRequest, probeStatement, seesAll, type Statement } from './campaign-query.js';
 
 export interface ListedCampaign {
   campaign: Campaign;
@@ -30,9 +30,16 @@ export class CampaignStore {
   constructor(private readonly database: Database) {}
 
   async list(request: ListRequest): Promise<ListedCampaign[]> {
-    const { text, values } = listStatement(request);
-    const { rows } = await this.database.pool.query<CampaignRow & { order_value: string }>(text, values);
+    const probe = probeStatement(request);
+    const probed = probe ? await this.rows(probe) : [];
+    // A full page is the page; a shorter one may be all there are, or all that the probe came to see.
+    const rows = probed.length === request.limit || seesAll(request) ? probed : await this.rows(listStatement(request));
     return rows.map((row) => ({ campaign: campaignOfRow(row), orderValue: row.order_value }));
+  }
+
+  private async rows({ text, values }: Statement): Promise<(CampaignRow & { order_value: string })[]> {
+    const { rows } = await this.database.pool.query<CampaignRow & { order_value: string }>(text, values);
+    return rows;
   }
 
   async count(workspaceId: string, filter: CampaignFilter): Promise<number> {

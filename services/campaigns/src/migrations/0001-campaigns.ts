@@ -27,6 +27,10 @@ const campaignSql = `
     status text not null,
     objective text,
     vertical text,
+    -- Columns, not expressions, because the planner keeps statistics of columns.
+    platform_key text not null generated always as (lower(platform)) stored,
+    objective_key text generated always as (lower(objective)) stored,
+    vertical_key text generated always as (lower(vertical)) stored,
     currency text not null,
     daily_budget_micros bigint check (daily_budget_micros >= 0),
     start_date date not null,
@@ -43,7 +47,8 @@ const campaignSql = `
   );
   create unique index campaign_external on campaign (workspace_id, platform, account, external_id) where external_id is not null and deleted_at is null;
   create index campaign_name_search on campaign using gin (name gin_trgm_ops) where deleted_at is null;
-  create index campaign_by_platform on campaign (workspace_id, lower(platform), spend_micros) where deleted_at is null;
+  create index campaign_by_status on campaign (workspace_id, status, objective_key) where deleted_at is null;
+  create index campaign_by_platform on campaign (workspace_id, platform_key, spend_micros) where deleted_at is null;
 `;
 
 /** One index for each order that a list can have; the expressions are those of campaign-order.ts, which a test compares. */

@@ -1,0 +1,137 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type EventEnvelope } from '@pca/contracts';
+import { startEmbeddedPostgres } from '@pca/embedded-postgres';
+import { PostgresEventBus } from '@pca/event-bus';
+import { seededRandom } from '@pca/testing';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type RunningSystem, runningSystem } from './running-system.js';
+
+let system: RunningSystem;
+let token: string;
+beforeAll(async () => {
+  system = await runningSystem();
+  await system.start();
+  token = (await system.command('token', '--role', 'admin')).stdout.trim();
+});
+afterAll(() => system.remove());
+
+const rounds = Number(process.env['KILL_ROUNDS'] ?? 8);
+const writers = 6;
+
+/** Creates campaigns and counts their clicks up, as long as it is let; remembers what was acknowledged. */
+const write = async (writer: number, until: { done: boolean }, acknowledged: { created: Map<string, string>; clicks: Map<string, number> }): Promise<void> => {
+  const send = async (path: string, body: object, headers: Record<string, string> = {}): Promise<Response | undefined> =>
+    fetch(`${system.gatewayUrl}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(5_000),
+    }).catch(() => undefined);
+  for (let n = 0; !until.done; n++) {
+    const name = `w${writer}-${n}`;
+    const created = await send('/v1/campaigns', { name, platform: 'Google', currency: 'USD', startDate: '2026-01-01' }, { 'idempotency-key': name });
+    if (created?.status !== 201) {
+      await created?.body?.cancel();
+      await sleep(20);
+      continue;
+    }
+    const { id } = (await created.json().catch(() => ({}))) as { id?: string };
+    if (!id) continue;
+    acknowledged.created.set(name, id);
+    const clicks = n + 1;
+    const recorded = await send('/v1/campaigns/performance', { rows: [{ campaignId: id, date: '2026-02-01', clicks }] });
+    if (recorded?.status === 200) acknowledged.clicks.set(id, clicks);
+    await recorded?.body?.cancel();
+  }
+};
+
+const pidOf = (victim: string): number | undefined => {
+  if (victim === 'postgres') return Number(readFileSync(join(system.dataDir, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0]);
+  return system.run()?.services.find(({ name }) => name === victim)?.process?.pid;
+};
+
+/** A victim that is just being started again is spared. */
+const kill = (victim: string): void => {
+  const pid = pidOf(victim);
+  if (!pid || pid <= 1) return;
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+};
+
+it('loses no acknowledged write and publishes each change at least once, whatever is killed', async () => {
+  const random = seededRandom('kill');
+  const acknowledged = { created: new Map<string, string>(), clicks: new Map<string, number>() };
+  const until = { done: false };
+  const load = Array.from({ length: writers }, (_unused, writer) => write(writer, until, acknowledged));
+  const victims: string[] = [];
+  for (let round = 0; round < rounds; round++) {
+    await sleep(300 + random.int(1200));
+    // Each kind at least once, then by chance.
+    const victim = (['campaigns', 'postgres', 'gateway', 'supervisor'] as const)[round < 4 ? round : random.int(4)] ?? 'campaigns';
+    victims.push(victim);
+    if (victim === 'supervisor') {
+      await system.killSupervisor();
+      await expect.poll(() => system.processes(), { timeout: 15_000, message: 'processes that outlive their supervisor' }).toEqual([]);
+      await system.start();
+    } else {
+      kill(victim);
+      await sleep(500);
+    }
+  }
+  const before = acknowledged.created.size;
+  await expect.poll(() => acknowledged.created.size, { timeout: 30_000, message: 'writes go on after the last kill' }).toBeGreaterThan(before);
+  until.done = true;
+  await Promise.all(load);
+  expect(await system.stop(), system.output().slice(-2000)).toBe(0);
+  expect(system.processes()).toEqual([]);
+
+  const postgres = await startEmbeddedPostgres({ dataDir: join(system.dataDir, 'postgres') });
+  try {
+    const { stored, waiting } = await readStored(postgres.url('campaigns'));
+    const published = await readPublished(postgres.url('bus'));
+    process.stdout.write(`killed ${victims.join(', ')}: ${acknowledged.created.size} campaigns acknowledged, ${stored.size} stored, ${published.length} events\n`);
+    expect(waiting).toBe(0);
+    expect(acknowledged.created.size).toBeGreaterThan(rounds);
+    const lost = [...acknowledged.created].filter(([name, id]) => stored.get(name)?.id !== id);
+    expect(lost, 'acknowledged but not stored').toEqual([]);
+    for (const [id, clicks] of acknowledged.clicks) expect([...stored.values()].find((campaign) => campaign.id === id)?.clicks).toBe(clicks);
+
+    const createdIds = new Set(published.filter((event) => event.type === 'campaign.created.v1').map((event) => (event.payload as { campaign: { id: string } }).campaign.id));
+    expect([...createdIds].toSorted(), 'campaigns and their events').toEqual([...stored.values()].map(({ id }) => id).toSorted());
+    const recordedIds = new Set(published.filter((event) => event.type === 'campaign.performance-recorded.v1').map((event) => (event.payload as { campaignId: string }).campaignId));
+    expect([...recordedIds].toSorted(), 'days and their events').toEqual([...stored.values()].filter(({ clicks }) => clicks > 0).map(({ id }) => id).toSorted());
+  } finally {
+    await postgres.stop();
+  }
+}, 240_000);
+
+const readStored = async (url: string): Promise<{ stored: Map<string, { id: string; clicks: number }>; waiting: number }> => {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  const { rows } = await client.query<{ id: string; name: string; clicks: number }>('select id, name, clicks::int from campaign');
+  const outbox = await client.query<{ n: number }>('select count(*)::int as n from outbox');
+  await client.end();
+  const stored = new Map(rows.map(({ id, name, clicks }) => [name, { id, clicks }]));
+  expect(stored.size, 'a write was done twice').toBe(rows.length);
+  return { stored, waiting: outbox.rows[0]?.n ?? -1 };
+};
+
+const readPublished = async (url: string): Promise<EventEnvelope[]> => {
+  const bus = await PostgresEventBus.connect({ url });
+  const events: EventEnvelope[] = [];
+  for (const { partition, nextOffset } of await bus.heads('campaigns.events.v1')) {
+    for (let fromOffset = 0; fromOffset < nextOffset; ) {
+      const messages = await bus.read({ topic: 'campaigns.events.v1', partition, fromOffset, limit: 1000 });
+      events.push(...messages.map((message) => message.envelope));
+      fromOffset = (messages.at(-1)?.offset ?? nextOffset) + 1;
+    }
+  }
+  await bus.close();
+  return events;
+};

@@ -1,0 +1,114 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { readRunFile, type RunFile } from '../src/data/run-file.js';
+
+const root = join(import.meta.dirname, '../../..');
+const main = join(root, 'deploy/local/dist/main.js');
+
+export interface RunningSystem {
+  readonly dataDir: string;
+  readonly gatewayUrl: string;
+  /** What it wrote so far, for the message of a failure. */
+  output(): string;
+  run(): RunFile | undefined;
+  /** Starts it on its data; resolves when every service is ready. */
+  start(): Promise<void>;
+  /** SIGTERM, as Ctrl-C; resolves with the exit code. */
+  stop(): Promise<number | null>;
+  /** kill -9 of the supervisor alone. */
+  killSupervisor(): Promise<void>;
+  /** A command of the same instance, such as token or import. */
+  command(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }>;
+  /** Processes that have this system's data folder in their environment or arguments. */
+  processes(): { pid: number; command: string }[];
+  /** Ends what is left and removes the data. */
+  remove(): Promise<void>;
+}
+
+const freePorts = async (): Promise<{ gateway: number; base: number }> => {
+  // Services listen on the ports after the base: the base itself has to lie where nobody is for the next few.
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  const gateway = 20_000 + (port % 10_000);
+  return { gateway, base: gateway + 10 };
+};
+
+/** The built system as its users run it, on a data folder and ports of its own. */
+export const runningSystem = async (): Promise<RunningSystem> => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'pca-system-'));
+  const { gateway, base } = await freePorts();
+  const env = { ...process.env, PCA_DATA_DIR: dataDir, PCA_PORT: String(gateway), PCA_PORT_BASE: String(base), NO_COLOR: '1', INIT_CWD: root };
+  let supervisor: ChildProcess | undefined;
+  let output = '';
+
+  const launch = (args: string[]): ChildProcess => spawn(process.execPath, [main, ...args], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const run = (): RunFile | undefined => readRunFile(join(dataDir, 'run.json'));
+  const ended = (child: ChildProcess): Promise<number | null> =>
+    child.exitCode !== null || child.signalCode !== null ? Promise.resolve(child.exitCode) : new Promise((resolve) => child.once('exit', resolve));
+  const stop = async (): Promise<number | null> => {
+    if (!supervisor) return null;
+    supervisor.kill('SIGTERM');
+    return ended(supervisor);
+  };
+  const system: RunningSystem = {
+    dataDir,
+    gatewayUrl: `http://127.0.0.1:${gateway}`,
+    output: () => output,
+    run,
+    stop,
+    start: async () => {
+      const child = launch(['start']);
+      supervisor = child;
+      for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-200_000)));
+      const deadline = Date.now() + 90_000;
+      for (;;) {
+        const services = run()?.services ?? [];
+        if (run()?.pid === child.pid && services.length > 0 && services.every(({ state }) => state === 'ready')) return;
+        if (child.exitCode !== null || Date.now() > deadline) throw new Error(`The system did not start:\n${output}`);
+        await sleep(50);
+      }
+    },
+    killSupervisor: async () => {
+      supervisor?.kill('SIGKILL');
+      if (supervisor) await ended(supervisor);
+    },
+    command: async (...args) => {
+      const child = launch(args);
+      let stdout = '';
+      let stderr = '';
+      child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+      child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+      const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+      return { code, stdout, stderr };
+    },
+    processes: () => processesOf(dataDir),
+    remove: async () => {
+      await stop();
+      for (let wait = 0; processesOf(dataDir).length > 0 && wait < 100; wait++) await sleep(100);
+      for (const { pid } of processesOf(dataDir)) process.kill(pid, 'SIGKILL');
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+  return system;
+};
+
+const processesOf = (dataDir: string): { pid: number; command: string }[] =>
+  readdirSync('/proc').flatMap((entry) => {
+    const pid = Number(entry);
+    if (!Number.isInteger(pid) || pid === process.pid) return [];
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
+      const state = /^State:\s+(\w)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+      return state !== 'Z' && (command.includes(dataDir) || environment.includes(dataDir)) ? [{ pid, command }] : [];
+    } catch {
+      // It ended between the listing and the look.
+      return [];
+    }
+  });
