@@ -46,16 +46,12 @@ export const readEnv = (source: NodeJS.ProcessEnv = process.env): GatewayEnv => 
 /** `SUBGRAPH_CAMPAIGNS_URL` is the base URL of the service that the supergraph calls `campaigns`. */
 export const subgraphVariableOf = (name: string): string => `SUBGRAPH_${name.toUpperCase().replaceAll('-', '_')}_URL`;
 
-/** Base URLs by the name of their variable. Throws when one is not a URL. */
-export const readSubgraphUrls = (source: NodeJS.ProcessEnv = process.env): ReadonlyMap<string, URL> =>
-  new Map(
-    Object.entries(source)
-      .filter(([name, value]) => /^SUBGRAPH_[A-Z0-9_]+_URL$/.test(name) && value)
-      .map(([name, value]) => {
-        if (!URL.canParse(value ?? '')) throw new Error(`${name} is not a URL`);
-        return [name, new URL(value ?? '')];
-      }),
-  );
+/** Base URLs by the name of their variable. Reports those that are none as every other fault of the environment. */
+export const readSubgraphUrls = (source: NodeJS.ProcessEnv = process.env): ReadonlyMap<string, URL> => {
+  const names = Object.keys(source).filter((name) => /^SUBGRAPH_[A-Z0-9_]+_URL$/.test(name));
+  const urls = parseEnv(Object.fromEntries(names.map((name) => [name, z.url({ protocol: /^https?$/ }).optional()])), source);
+  return new Map(Object.entries(urls).flatMap(([name, url]) => (url === undefined ? [] : [[name, new URL(url)]])));
+};
 
 export const introspectionOn = (env: GatewayEnv): boolean => env.INTROSPECTION ?? env.NODE_ENV !== 'production';
 export const graphiqlOn = (env: GatewayEnv): boolean => env.GRAPHIQL ?? env.NODE_ENV !== 'production';

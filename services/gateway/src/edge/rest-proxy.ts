@@ -1,5 +1,5 @@
 import { DomainError } from '@pca/errors';
-import { activeTraceparent, inSpan, principalOf, type ServiceRequest, SpanKind } from '@pca/service-kit';
+import { activeTraceparent, inSpan, principalOf, sendProblem, type ServiceRequest, SpanKind } from '@pca/service-kit';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
@@ -21,6 +21,8 @@ const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 /** Hands REST requests on to their services, bodies streamed both ways and never held; the token is checked here first, and there again. */
 export const proxyRest = async (fastify: FastifyInstance, { routes, upstreamOf, ownHeaders }: ProxyOptions): Promise<void> => {
   await fastify.register((scope, _options, done) => {
+    // A scope does not inherit the handler that is set after it is made.
+    scope.setErrorHandler((error, request, reply) => sendProblem(request, reply, error));
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null));
     scope.addHook('onRequest', async (request: ServiceRequest) => void principalOf(request));
