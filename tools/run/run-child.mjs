@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import process from 'node:process';
 import { root, toolEnv } from './places.mjs';
@@ -11,22 +10,15 @@ import { root, toolEnv } from './places.mjs';
 const echoMs = 300;
 const parentPollMs = 500;
 
-const parentOf = (pid) => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-  } catch {
-    return undefined;
-  }
-};
-
-/** npm starts a shell that starts this: both tell that npm is gone, by a changed parent. Nobody else's end says anything. */
+/**
+ * Notices the end of npm, which may be killed without a word: npm is the parent, because its scripts say "exec" and so leave no shell in
+ * between. Who started this without npm may go away, as a shell does that puts it into the background.
+ */
 const onNpmGone = (react) => {
   if (!process.env.npm_lifecycle_event) return;
   const parent = process.ppid;
-  const grandparent = parentOf(parent);
   const timer = setInterval(() => {
-    if (process.ppid === parent && parentOf(parent) === grandparent) return;
+    if (process.ppid === parent) return;
     clearInterval(timer);
     react();
   }, parentPollMs);
