@@ -71,7 +71,10 @@ it('loses no acknowledged write and publishes each change at least once, whateve
   const load = Array.from({ length: writers }, (_unused, writer) => write(writer, until, acknowledged));
   const victims: string[] = [];
   for (let round = 0; round < rounds; round++) {
-    await sleep(300 + random.int(1200));
+    // Each kill meets a load that is under way, at a moment of its own.
+    const before = acknowledged.created.size;
+    await expect.poll(() => acknowledged.created.size, { timeout: 30_000, message: 'writes go on after a kill' }).toBeGreaterThan(before + 20);
+    await sleep(random.int(1000));
     // Each kind at least once, then by chance.
     const victim = (['campaigns', 'postgres', 'gateway', 'supervisor'] as const)[round < 4 ? round : random.int(4)] ?? 'campaigns';
     victims.push(victim);
@@ -79,15 +82,13 @@ it('loses no acknowledged write and publishes each change at least once, whateve
       await system.killSupervisor();
       await expect.poll(() => system.processes(), { timeout: 15_000, message: 'processes that outlive their supervisor' }).toEqual([]);
       await system.start();
-    } else {
-      kill(victim);
-      await sleep(500);
-    }
+    } else kill(victim);
   }
   const before = acknowledged.created.size;
   await expect.poll(() => acknowledged.created.size, { timeout: 30_000, message: 'writes go on after the last kill' }).toBeGreaterThan(before);
   until.done = true;
   await Promise.all(load);
+  await expect.poll(() => outboxDepth(), { timeout: 30_000, message: 'the outbox empties' }).toBe(0);
   expect(await system.stop(), system.output().slice(-2000)).toBe(0);
   expect(system.processes()).toEqual([]);
 
@@ -110,6 +111,12 @@ it('loses no acknowledged write and publishes each change at least once, whateve
     await postgres.stop();
   }
 }, 240_000);
+
+const outboxDepth = async (): Promise<number> => {
+  const campaigns = system.run()?.services.find(({ name }) => name === 'campaigns');
+  const metrics = await fetch(`${campaigns?.url}/metrics`).then((response) => response.text(), () => '');
+  return Number(/^pca_outbox_depth\S* (\d+)$/m.exec(metrics)?.[1] ?? Number.NaN);
+};
 
 const readStored = async (url: string): Promise<{ stored: Map<string, { id: string; clicks: number }>; waiting: number }> => {
   const client = new pg.Client({ connectionString: url });

@@ -86,13 +86,17 @@ export class OutboxRelay {
   }
 
   private async run(): Promise<void> {
-    while (!this.stopping) {
+    for (;;) {
+      // Stopped while it waits to try again, it tries once more: what is left would else wait for the next start.
+      const isLastTry = this.stopping;
       try {
         await this.relay();
+        return;
       } catch (error) {
         this.attempt += 1;
         const retryInMs = backOffMs(this.attempt);
         this.options.onError(error, { attempt: this.attempt, retryInMs });
+        if (isLastTry) return;
         await this.pause(retryInMs, false);
       }
     }

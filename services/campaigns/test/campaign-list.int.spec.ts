@@ -139,7 +139,7 @@ it('finds the same page by its probe as by gathering all, among more campaigns t
   await sut.database.pool.query(`insert into workspace (id, name) values ('many', 'many')`);
   await sut.database.pool.query(
     `insert into campaign (id, workspace_id, name, platform, status, currency, start_date, spend_micros, clicks, impressions)
-     select gen_random_uuid(), 'many', 'n' || n % 50, (array['Google', 'Meta'])[1 + n % 2], 'ACTIVE', 'USD', date '2026-01-01' + n % 9, n * 7919 % 5000 * 1000000, n % 13, n % 700
+     select gen_random_uuid(), 'many', 'n' || n % 50, (array['Google', 'Meta'])[1 + n % 2], 'ACTIVE', 'USD', date '2026-01-01' + n % 9, (n * 7919 % 5000)::bigint * 1000000, n % 13, n % 700
      from generate_series(1, $1::int) n`,
     [probedMax * 2],
   );

@@ -38,8 +38,8 @@ export const importLimits = {
   /** Money and conversions, in micros: below Number.MAX_SAFE_INTEGER, so that a number holds them exactly. */
   microsMax: 9_000_000_000_000_000,
   countMax: 1_000_000_000_000,
-  /** How much text may be read a second time because quotes do not pair up. */
-  rescannedCharsMax: 67_108_864,
+  /** How much text may be read a second time because quotes do not pair up, beside four times the text read so far. */
+  rescannedCharsMax: 16_777_216,
 } as const;
 
 /**

@@ -37,6 +37,8 @@ const platformCharsMax = 64;
 export const parseImportOptions = (texts: ImportOptionTexts): ImportOptions => {
   const given = (name: keyof ImportOptions): string | undefined => {
     const text = texts[name];
+    // A query string that has an option twice gives a list of it.
+    if (text !== undefined && typeof text !== 'string') throw badOption(optionNames[name], 'is given more than once');
     if (text !== undefined && text.length > optionCharsMax)
       throw badOption(optionNames[name], `is longer than ${optionCharsMax} characters`);
     return text === '' ? undefined : text;

@@ -4,7 +4,7 @@ import { excerptOf } from './dialect/text.js';
 import { type HeadReading, readHead } from './head-reading.js';
 import { type ImportItem, importLimits, type ImportRow, type RejectedRow } from './import-item.js';
 import type { ImportOptions } from './import-options.js';
-import { RowBuilder } from './row-builder.js';
+import { type BuiltRow, RowBuilder } from './row-builder.js';
 
 const { headBytes, pieceBytes, batchRowsMax } = importLimits;
 
@@ -31,19 +31,18 @@ export async function* readImportFile(
     for (const text of head.texts) {
       batches.push(text.slice(charsToSkip));
       charsToSkip = Math.max(0, charsToSkip - text.length);
-      yield* batches.full(bytes);
+      yield* batches.take(bytes);
     }
     if (!whole) {
       for (let next = await pieces.next(); !next.done; next = await pieces.next()) {
         bytes += next.value.length;
         batches.push(decoding.write(next.value));
-        yield* batches.full(bytes);
+        yield* batches.take(bytes);
       }
       batches.push(decoding.end());
     }
     batches.end();
-    yield* batches.full(bytes);
-    yield* batches.rest(bytes);
+    yield* batches.take(bytes);
   } finally {
     await pieces.return();
   }
@@ -73,10 +72,15 @@ async function* piecesOf(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, 
   for await (const chunk of source) for (let at = 0; at < chunk.length; at += pieceBytes) yield chunk.subarray(at, at + pieceBytes);
 }
 
-/** Text in, batches out. */
+interface Batch {
+  readonly rows: ImportRow[];
+  readonly rejected: RejectedRow[];
+}
+
+/** Text in, batches out. A full batch is put aside and never touched again, so that what was handed out can be freed. */
 class BatchCollector {
-  private rows: ImportRow[] = [];
-  private rejected: RejectedRow[] = [];
+  private batch: Batch = { rows: [], rejected: [] };
+  private ready: Batch[] = [];
   private headerSeen = false;
   private readonly reader: RecordReader;
 
@@ -86,16 +90,11 @@ class BatchCollector {
     const dialect = { delimiter: opened.delimiter, width: header.length, firstLine: opened.charsTaken > 0 ? 2 : 1 };
     this.reader = new RecordReader(dialect, {
       record: (line, cells) => {
-        if (!this.headerSeen) {
-          this.headerSeen = true;
-          return;
-        }
-        const built = builder.build(line, cells);
-        if (built === undefined) return;
-        if ('row' in built) this.rows.push(built.row);
-        else this.rejected.push(built.rejected);
+        if (this.headerSeen) this.add(builder.build(line, cells));
+        this.headerSeen = true;
       },
-      fault: (line, reason, excerpt, cell) => this.rejected.push({ line, column: header[cell] ?? null, value: excerptOf(excerpt), reason }),
+      fault: (line, reason, excerpt, cell) =>
+        this.add({ rejected: { line, column: header[cell] ?? null, value: excerptOf(excerpt), reason } }),
     });
   }
 
@@ -105,18 +104,23 @@ class BatchCollector {
 
   end(): void {
     this.reader.end();
+    if (this.batch.rows.length > 0 || this.batch.rejected.length > 0) this.ready.push(this.batch);
   }
 
-  /** Batches that have reached their size; a piece of the file may fill several. */
-  *full(bytesRead: number): Generator<ImportItem> {
-    while (this.rows.length >= batchRowsMax || this.rejected.length >= batchRowsMax) yield this.take(bytesRead);
+  /** The batches that are full, and after the end the last one. */
+  *take(bytesRead: number): Generator<ImportItem> {
+    const { ready } = this;
+    this.ready = [];
+    for (const batch of ready) yield { kind: 'batch', ...batch, bytesRead };
   }
 
-  *rest(bytesRead: number): Generator<ImportItem> {
-    if (this.rows.length > 0 || this.rejected.length > 0) yield this.take(bytesRead);
-  }
-
-  private take(bytesRead: number): ImportItem {
-    return { kind: 'batch', rows: this.rows.splice(0, batchRowsMax), rejected: this.rejected.splice(0, batchRowsMax), bytesRead };
+  private add(built: BuiltRow): void {
+    if (built === undefined) return;
+    const { rows, rejected } = this.batch;
+    if ('row' in built) rows.push(built.row);
+    else rejected.push(built.rejected);
+    if (rows.length < batchRowsMax && rejected.length < batchRowsMax) return;
+    this.ready.push(this.batch);
+    this.batch = { rows: [], rejected: [] };
   }
 }

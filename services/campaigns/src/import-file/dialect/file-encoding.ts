@@ -1,6 +1,5 @@
 import { isUtf8 } from 'node:buffer';
 import { DomainError } from '@pca/errors';
-import iconv from 'iconv-lite';
 
 /** Encodings that `--encoding` takes, by their WHATWG names; latin-1 means windows-1252, as it does everywhere on the web. */
 export const fileEncodings = [
@@ -144,7 +143,8 @@ export interface TextDecoding {
   end(): string;
 }
 
+/** By Node's own decoder: the one of iconv-lite loses the end of a chunk when a character of four bytes lies across its beginning. */
 export const textDecoding = (encoding: FileEncoding): TextDecoding => {
-  const decoder = iconv.getDecoder(encoding);
-  return { write: (bytes) => decoder.write(bytes), end: () => decoder.end() ?? '' };
+  const decoder = new TextDecoder(encoding);
+  return { write: (bytes) => decoder.decode(bytes, { stream: true }), end: () => decoder.decode() };
 };

@@ -23,12 +23,9 @@ type Parsed =
   | { readonly kind: 'open'; readonly cell: number; readonly resume?: number }
   | { readonly kind: 'bad quote'; readonly cell: number; readonly at: number };
 
-const { recordCharsMax, rescannedCharsMax, columnsMax } = importLimits;
-// A record of the greatest length and the longest line break behind it.
-const windowChars = recordCharsMax + 2;
+const { rescannedCharsMax, columnsMax } = importLimits;
 const excerptChars = 2 * (importLimits.excerptCharsMax + 1);
 
-const tooLong = `is longer than ${recordCharsMax} characters`;
 const unpaired = 'has a quote inside a quoted cell that is not doubled';
 const unclosed = 'opens a quote that is never closed';
 const unclosedToTheEnd = 'opens a quote that is never closed, so that nothing behind it could be read';
@@ -48,6 +45,7 @@ const orInfinity = (position: number): number => (position === -1 ? Infinity : p
  */
 export class RecordReader {
   private readonly delimiterCode: number;
+  private readonly windowChars: number;
   private text = '';
   private line: number;
   private wakeAtLength = 0;
@@ -62,7 +60,10 @@ export class RecordReader {
   constructor(
     private readonly dialect: RecordDialect,
     private readonly sink: RecordSink,
+    private readonly recordCharsMax: number = importLimits.recordCharsMax,
   ) {
+    // A record of the greatest length and the longest line break behind it.
+    this.windowChars = recordCharsMax + 2;
     this.delimiterCode = dialect.delimiter.charCodeAt(0);
     this.line = dialect.firstLine ?? 1;
   }
@@ -91,7 +92,7 @@ export class RecordReader {
       position = next;
     }
     this.text = position === 0 ? text : text.slice(position);
-    this.wakeAtLength = Math.min(2 * this.text.length, windowChars);
+    this.wakeAtLength = Math.min(2 * this.text.length, this.windowChars);
   }
 
   /** Position behind the record, or -1 when more text is needed. */
@@ -99,12 +100,12 @@ export class RecordReader {
     this.lookAhead(text, start);
     const end = Math.min(this.nextLf, this.nextCr);
     if (this.nextQuote < end) return this.readQuotedRecord(text, start, final);
-    if (end === Infinity && text.length - start >= windowChars) return this.startDropping(text, start, 0);
+    if (end === Infinity && text.length - start >= this.windowChars) return this.startDropping(text, start, 0);
     if (end === Infinity && !final) return -1;
     const stop = Math.min(end, text.length);
     const next = this.afterBreak(text, stop, final);
     if (next === -1) return -1;
-    if (stop - start > recordCharsMax) this.reportLong(text, start, this.cellAtLimit(text, start));
+    if (stop - start > this.recordCharsMax) this.reportLong(text, start, this.cellAtLimit(text, start));
     else if (stop > start)
       this.sink.record(this.line, text.slice(start, stop).split(this.dialect.delimiter, (this.dialect.width ?? columnsMax) + 1));
     this.line++;
@@ -115,13 +116,13 @@ export class RecordReader {
     const parsed = this.parse(text, start, final);
     if (parsed.kind === 'bad quote') return this.giveUpLine(text, start, parsed.at, unpaired, parsed.cell, final);
     if (parsed.kind === 'open') {
-      if (text.length - start >= windowChars) return this.startDropping(text, start, parsed.cell, parsed.resume);
+      if (text.length - start >= this.windowChars) return this.startDropping(text, start, parsed.cell, parsed.resume);
       return final ? this.giveUpLine(text, start, text.length, unclosed, parsed.cell, final) : -1;
     }
     const lines = this.breaksIn(text, start, parsed.end);
     if (lines > 1 && parsed.cells.length !== this.dialect.width && this.looksLikeRows(text.slice(start, parsed.end)))
       return this.giveUpLine(text, start, parsed.end, unclosed, 0, final);
-    if (parsed.stop - start > recordCharsMax) this.reportLong(text, start, parsed.cells.length - 1);
+    if (parsed.stop - start > this.recordCharsMax) this.reportLong(text, start, parsed.cells.length - 1);
     else this.sink.record(this.line, parsed.cells);
     this.line += lines;
     return parsed.end;
@@ -129,8 +130,8 @@ export class RecordReader {
 
   /** One record with quotes, no further than the window reaches; the same whatever follows the window. */
   private parse(text: string, start: number, final: boolean): Parsed {
-    const limit = Math.min(text.length, start + windowChars);
-    const atEnd = final && text.length - start < windowChars;
+    const limit = Math.min(text.length, start + this.windowChars);
+    const atEnd = final && text.length - start < this.windowChars;
     const cells: string[] = [];
     let at = start;
     for (;;) {
@@ -192,13 +193,13 @@ export class RecordReader {
 
   /** The record at `start` fills the window: reports it and decides how much of it goes. */
   private startDropping(text: string, start: number, cell: number, resume?: number): number {
-    const window = start + windowChars;
+    const window = start + this.windowChars;
     if (resume !== undefined && this.looksLikeRows(text.slice(start, window)))
       return this.giveUpLine(text, start, window, unclosed, cell, false);
     this.reportLong(text, start, resume === undefined ? this.cellAtLimit(text, start) : cell);
     this.droppingFromLine = this.line;
     this.dropping = resume === undefined ? 'line' : 'quoted cell';
-    let stop = resume ?? start + recordCharsMax;
+    let stop = resume ?? start + this.recordCharsMax;
     // A CRLF must not be cut in two, for it would count as two line breaks.
     if (resume !== undefined && text.charCodeAt(stop - 1) === crCode) stop--;
     this.line += this.breaksIn(text, start, stop);
@@ -215,7 +216,7 @@ export class RecordReader {
       this.dropping = 'nothing';
       return parsed.end;
     }
-    if (parsed.kind === 'open' && !final && text.length - start < windowChars) return -1;
+    if (parsed.kind === 'open' && !final && text.length - start < this.windowChars) return -1;
     this.dropping = 'line';
     return start;
   }
@@ -276,11 +277,11 @@ export class RecordReader {
   }
 
   private reportLong(text: string, start: number, cell: number): void {
-    this.sink.fault(this.line, tooLong, text.slice(start, start + excerptChars), cell);
+    this.sink.fault(this.line, `is longer than ${this.recordCharsMax} characters`, text.slice(start, start + Math.min(excerptChars, this.recordCharsMax)), cell);
   }
 
   private cellAtLimit(text: string, start: number): number {
-    return text.slice(start, start + recordCharsMax).split(this.dialect.delimiter).length - 1;
+    return text.slice(start, start + this.recordCharsMax).split(this.dialect.delimiter).length - 1;
   }
 }
 
