@@ -1,6 +1,7 @@
 const place = document.getElementById('graphiql');
-const token = place.dataset.token;
-const headers = JSON.stringify({ authorization: `Bearer ${token || 'paste a token here'}` }, null, 2);
+const { token } = place.dataset;
+const authorization = `Bearer ${token || 'paste a token here'}`;
+const headers = JSON.stringify({ authorization }, null, 2);
 const query = `# Campaigns of the workspace that the token names.
 query Campaigns {
   campaigns(limit: 10) {
@@ -10,14 +11,15 @@ query Campaigns {
 }
 `;
 
-// The token of an earlier day must not come back from the browser's storage, so headers are never kept there.
 ReactDOM.createRoot(place).render(
   React.createElement(GraphiQL, {
-    fetcher: GraphiQL.createFetcher({ url: '/graphql' }),
+    // The schema is asked for before the headers' editor is there; what stands in the editor wins.
+    fetcher: GraphiQL.createFetcher({ url: '/graphql', ...(token && { headers: { authorization } }) }),
     defaultQuery: query,
-    initialHeaders: headers,
+    headers,
     defaultHeaders: headers,
     isHeadersEditorEnabled: true,
+    // The token of an earlier day must not come back from the browser's storage.
     shouldPersistHeaders: false,
   }),
 );

@@ -10,7 +10,7 @@ import { type HomeLink, homePage } from './home-page.js';
 
 export interface PageOptions {
   graphiql: boolean;
-  /** With the local issuer only: the token that GraphiQL starts with. */
+  /** With the local issuer only: the token that GraphiQL and the REST reference start with. */
   localTokenFile: string | undefined;
   openapiFile: string;
 }
@@ -45,17 +45,16 @@ export class PagesController {
   /** GraphiQL for a browser; everything else has to POST. */
   @Get('/graphql')
   async graphiql(@Req() request: ServiceRequest, @Res() reply: FastifyReply): Promise<void> {
-    const { graphiql, localTokenFile } = this.contents.options;
-    if (!graphiql || !request.headers.accept?.includes('text/html')) {
+    if (!this.contents.options.graphiql || !request.headers.accept?.includes('text/html')) {
       reply.header('allow', 'POST');
       throw new DomainError('METHOD_NOT_ALLOWED', 'Operations are sent with POST');
     }
-    this.page(reply, graphiqlPage(localTokenFile && (await textOf(localTokenFile))?.trim()));
+    this.page(reply, graphiqlPage(await this.localToken()));
   }
 
   @Get('/docs')
-  docs(@Res() reply: FastifyReply): void {
-    this.page(reply, docsPage());
+  async docs(@Res() reply: FastifyReply): Promise<void> {
+    this.page(reply, docsPage(await this.localToken()));
   }
 
   /** The document as generated; its server is the gateway that it came from. */
@@ -65,6 +64,12 @@ export class PagesController {
     if (text === undefined) throw new DomainError('NOT_FOUND', 'There is no OpenAPI document; "npm run gen" makes it');
     const document = JSON.parse(text) as Record<string, unknown>;
     void reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify({ ...document, servers: [{ url: '/' }] }));
+  }
+
+  /** Read every time: the supervisor renews it. */
+  private async localToken(): Promise<string | undefined> {
+    const { localTokenFile } = this.contents.options;
+    return localTokenFile && (await textOf(localTokenFile))?.trim();
   }
 
   private page(reply: FastifyReply, html: string): void {

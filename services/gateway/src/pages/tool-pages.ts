@@ -11,9 +11,10 @@ export const graphiqlPage = (token: string | undefined): string =>
     body: `<div id="graphiql" data-token="${escapeHtml(token ?? '')}">Loading…</div>`,
   });
 
-export const docsPage = (): string =>
+/** Swagger UI, with the token as in GraphiQL. */
+export const docsPage = (token: string | undefined): string =>
   htmlPage({
     title: 'REST API · PCA Agent',
     head: [stylesheet('swagger-ui.css'), script('swagger-ui.js'), script('docs-page.js')].join('\n'),
-    body: '<div id="docs"></div>',
+    body: `<div id="docs" data-token="${escapeHtml(token ?? '')}"></div>`,
   });
