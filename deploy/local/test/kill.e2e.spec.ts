@@ -22,7 +22,11 @@ const rounds = Number(process.env['KILL_ROUNDS'] ?? 8);
 const writers = 6;
 
 /** Creates campaigns and counts their clicks up, as long as it is let; remembers what was acknowledged. */
-const write = async (writer: number, until: { done: boolean }, acknowledged: { created: Map<string, string>; clicks: Map<string, number> }): Promise<void> => {
+const write = async (
+  writer: number,
+  until: { done: boolean },
+  acknowledged: { created: Map<string, string>; clicks: Map<string, number> },
+): Promise<void> => {
   const send = async (path: string, body: object, headers: Record<string, string> = {}): Promise<Response | undefined> =>
     fetch(`${system.gatewayUrl}${path}`, {
       method: 'POST',
@@ -32,7 +36,11 @@ const write = async (writer: number, until: { done: boolean }, acknowledged: { c
     }).catch(() => undefined);
   for (let n = 0; !until.done; n++) {
     const name = `w${writer}-${n}`;
-    const created = await send('/v1/campaigns', { name, platform: 'Google', currency: 'USD', startDate: '2026-01-01' }, { 'idempotency-key': name });
+    const created = await send(
+      '/v1/campaigns',
+      { name, platform: 'Google', currency: 'USD', startDate: '2026-01-01' },
+      { 'idempotency-key': name },
+    );
     if (created?.status !== 201) {
       await created?.body?.cancel();
       await sleep(20);
@@ -73,7 +81,9 @@ it('loses no acknowledged write and publishes each change at least once, whateve
   for (let round = 0; round < rounds; round++) {
     // Each kill meets a load that is under way, at a moment of its own.
     const before = acknowledged.created.size;
-    await expect.poll(() => acknowledged.created.size, { timeout: 30_000, message: 'writes go on after a kill' }).toBeGreaterThan(before + 20);
+    await expect
+      .poll(() => acknowledged.created.size, { timeout: 30_000, message: 'writes go on after a kill' })
+      .toBeGreaterThan(before + 20);
     await sleep(random.int(1000));
     // Each kind at least once, then by chance.
     const victim = (['campaigns', 'postgres', 'gateway', 'supervisor'] as const)[round < 4 ? round : random.int(4)] ?? 'campaigns';
@@ -85,7 +95,9 @@ it('loses no acknowledged write and publishes each change at least once, whateve
     } else kill(victim);
   }
   const before = acknowledged.created.size;
-  await expect.poll(() => acknowledged.created.size, { timeout: 30_000, message: 'writes go on after the last kill' }).toBeGreaterThan(before);
+  await expect
+    .poll(() => acknowledged.created.size, { timeout: 30_000, message: 'writes go on after the last kill' })
+    .toBeGreaterThan(before);
   until.done = true;
   await Promise.all(load);
   await expect.poll(() => outboxDepth(), { timeout: 30_000, message: 'the outbox empties' }).toBe(0);
@@ -96,17 +108,33 @@ it('loses no acknowledged write and publishes each change at least once, whateve
   try {
     const { stored, waiting } = await readStored(postgres.url('campaigns'));
     const published = await readPublished(postgres.url('bus'));
-    process.stdout.write(`killed ${victims.join(', ')}: ${acknowledged.created.size} campaigns acknowledged, ${stored.size} stored, ${published.length} events\n`);
+    process.stdout.write(
+      `killed ${victims.join(', ')}: ${acknowledged.created.size} campaigns acknowledged, ${stored.size} stored, ${published.length} events\n`,
+    );
     expect(waiting).toBe(0);
     expect(acknowledged.created.size).toBeGreaterThan(rounds);
     const lost = [...acknowledged.created].filter(([name, id]) => stored.get(name)?.id !== id);
     expect(lost, 'acknowledged but not stored').toEqual([]);
-    for (const [id, clicks] of acknowledged.clicks) expect([...stored.values()].find((campaign) => campaign.id === id)?.clicks).toBe(clicks);
+    for (const [id, clicks] of acknowledged.clicks)
+      expect([...stored.values()].find((campaign) => campaign.id === id)?.clicks).toBe(clicks);
 
-    const createdIds = new Set(published.filter((event) => event.type === 'campaign.created.v1').map((event) => (event.payload as { campaign: { id: string } }).campaign.id));
+    const createdIds = new Set(
+      published
+        .filter((event) => event.type === 'campaign.created.v1')
+        .map((event) => (event.payload as { campaign: { id: string } }).campaign.id),
+    );
     expect([...createdIds].toSorted(), 'campaigns and their events').toEqual([...stored.values()].map(({ id }) => id).toSorted());
-    const recordedIds = new Set(published.filter((event) => event.type === 'campaign.performance-recorded.v1').map((event) => (event.payload as { campaignId: string }).campaignId));
-    expect([...recordedIds].toSorted(), 'days and their events').toEqual([...stored.values()].filter(({ clicks }) => clicks > 0).map(({ id }) => id).toSorted());
+    const recordedIds = new Set(
+      published
+        .filter((event) => event.type === 'campaign.performance-recorded.v1')
+        .map((event) => (event.payload as { campaignId: string }).campaignId),
+    );
+    expect([...recordedIds].toSorted(), 'days and their events').toEqual(
+      [...stored.values()]
+        .filter(({ clicks }) => clicks > 0)
+        .map(({ id }) => id)
+        .toSorted(),
+    );
   } finally {
     await postgres.stop();
   }
@@ -114,7 +142,10 @@ it('loses no acknowledged write and publishes each change at least once, whateve
 
 const outboxDepth = async (): Promise<number> => {
   const campaigns = system.run()?.services.find(({ name }) => name === 'campaigns');
-  const metrics = await fetch(`${campaigns?.url}/metrics`).then((response) => response.text(), () => '');
+  const metrics = await fetch(`${campaigns?.url}/metrics`).then(
+    (response) => response.text(),
+    () => '',
+  );
   return Number(/^pca_outbox_depth\S* (\d+)$/m.exec(metrics)?.[1] ?? Number.NaN);
 };
 
@@ -133,7 +164,7 @@ const readPublished = async (url: string): Promise<EventEnvelope[]> => {
   const bus = await PostgresEventBus.connect({ url });
   const events: EventEnvelope[] = [];
   for (const { partition, nextOffset } of await bus.heads('campaigns.events.v1')) {
-    for (let fromOffset = 0; fromOffset < nextOffset; ) {
+    for (let fromOffset = 0; fromOffset < nextOffset;) {
       const messages = await bus.read({ topic: 'campaigns.events.v1', partition, fromOffset, limit: 1000 });
       events.push(...messages.map((message) => message.envelope));
       fromOffset = (messages.at(-1)?.offset ?? nextOffset) + 1;

@@ -11,6 +11,8 @@ const main = join(root, 'deploy/local/dist/main.js');
 
 export interface RunningSystem {
   readonly dataDir: string;
+  /** The environment that it runs in. */
+  readonly env: NodeJS.ProcessEnv;
   readonly gatewayUrl: string;
   /** What it wrote so far, for the message of a failure. */
   output(): string;
@@ -19,6 +21,8 @@ export interface RunningSystem {
   start(): Promise<void>;
   /** SIGTERM, as Ctrl-C; resolves with the exit code. */
   stop(): Promise<number | null>;
+  /** Sends a signal to the supervisor and resolves with its exit code. */
+  signal(name: NodeJS.Signals): Promise<number | null>;
   /** kill -9 of the supervisor alone. */
   killSupervisor(): Promise<void>;
   /** A command of the same instance, such as token or import. */
@@ -39,33 +43,54 @@ const freePorts = async (): Promise<{ gateway: number; base: number }> => {
   return { gateway, base: gateway + 10 };
 };
 
+interface RunningSystemOptions {
+  /** A folder of services instead of those of the repository. */
+  readonly services?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** The built system as its users run it, on a data folder and ports of its own. */
-export const runningSystem = async (): Promise<RunningSystem> => {
+export const runningSystem = async ({ services, env: more = {} }: RunningSystemOptions = {}): Promise<RunningSystem> => {
   const dataDir = mkdtempSync(join(tmpdir(), 'pca-system-'));
   const { gateway, base } = await freePorts();
-  const env = { ...process.env, PCA_DATA_DIR: dataDir, PCA_PORT: String(gateway), PCA_PORT_BASE: String(base), NO_COLOR: '1', INIT_CWD: root };
+  const env = {
+    ...process.env,
+    PCA_DATA_DIR: dataDir,
+    PCA_PORT: String(gateway),
+    PCA_PORT_BASE: String(base),
+    NO_COLOR: '1',
+    INIT_CWD: root,
+  };
   let supervisor: ChildProcess | undefined;
   let output = '';
 
-  const launch = (args: string[]): ChildProcess => spawn(process.execPath, [main, ...args], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const launch = (args: string[]): ChildProcess =>
+    spawn(process.execPath, [main, ...args], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const run = (): RunFile | undefined => readRunFile(join(dataDir, 'run.json'));
   const ended = (child: ChildProcess): Promise<number | null> =>
-    child.exitCode !== null || child.signalCode !== null ? Promise.resolve(child.exitCode) : new Promise((resolve) => child.once('exit', resolve));
-  const stop = async (): Promise<number | null> => {
+    child.exitCode !== null || child.signalCode !== null
+      ? Promise.resolve(child.exitCode)
+      : new Promise((resolve) => child.once('exit', resolve));
+  const signal = async (name: NodeJS.Signals): Promise<number | null> => {
     if (!supervisor) return null;
-    supervisor.kill('SIGTERM');
+    supervisor.kill(name);
     return ended(supervisor);
   };
+  const stop = (): Promise<number | null> => signal('SIGTERM');
   const system: RunningSystem = {
     dataDir,
+    env,
     gatewayUrl: `http://127.0.0.1:${gateway}`,
     output: () => output,
     run,
+    signal,
     stop,
     start: async () => {
-      const child = launch(['start']);
+      const child = launch(['start', ...(services === undefined ? [] : ['--services', services])]);
+      output = '';
       supervisor = child;
-      for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-200_000)));
+      for (const stream of [child.stdout, child.stderr])
+        stream?.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-200_000)));
       const deadline = Date.now() + 90_000;
       for (;;) {
         const services = run()?.services ?? [];

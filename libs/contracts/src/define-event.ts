@@ -39,7 +39,11 @@ export const defineEvent = <S extends z.ZodObject>(definition: Omit<EventDefinit
 export const eventDefinitions = (): readonly EventDefinition[] => [...byType.values()];
 
 /** An event ready for the outbox. Throws ZodError when the producer breaks its own contract, which is a bug and not bad input. */
-export const makeEvent = <S extends z.ZodObject>(definition: EventDefinition<S>, payload: z.infer<S>, context: EventContext): BusMessage => {
+export const makeEvent = <S extends z.ZodObject>(
+  definition: EventDefinition<S>,
+  payload: z.infer<S>,
+  context: EventContext,
+): BusMessage => {
   const now = new Date();
   const checked = definition.schema.parse(payload) as z.infer<S>;
   return {

@@ -3,7 +3,9 @@ import { z } from 'zod';
 const instant = z.iso.datetime({ offset: true });
 
 /** The id of a workspace: chosen by whoever creates it, safe in URLs, logs and file names. */
-export const workspaceIdSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'A workspace id is 1 to 64 letters, digits, "-" or "_"');
+export const workspaceIdSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'A workspace id is 1 to 64 letters, digits, "-" or "_"');
 
 /** What every event carries on the bus; `payload` is checked by the event's own definition. */
 export const envelopeSchema = z.object({
@@ -11,7 +13,7 @@ export const envelopeSchema = z.object({
   type: z.string().describe('Name and major version, for example campaign.created.v1'),
   version: z.int().positive(),
   workspaceId: workspaceIdSchema,
-  occurredAt: instant.describe("When it happened, by the clock of whoever saw it"),
+  occurredAt: instant.describe('When it happened, by the clock of whoever saw it'),
   receivedAt: instant.describe("When the system took it in, by the server's clock"),
   producer: z.string().describe('The service that published it'),
   correlationId: z.string().describe('The same for all that follows from one request'),

@@ -4,7 +4,8 @@ import type { ErrorCode } from './catalogue.js';
 export type ErrorDetails = Readonly<Record<string, unknown>>;
 
 /**
- * A failure that the caller is told about. The message and the details leave the system as they are, so neither may hold SQL, paths or secrets;
+ * A failure that the caller is told about. The message and the details leave the system as they are, so neither may hold SQL, paths or
+ * secrets;
  * what a person on call needs goes into `cause`, which is logged and never sent.
  */
 export class DomainError extends Error {

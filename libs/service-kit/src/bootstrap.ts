@@ -50,7 +50,12 @@ export const createService = async (definition: ServiceDefinition): Promise<{ ap
     jwksUrl: env.AUTH_JWKS_URL,
     jwksFile: env.AUTH_JWKS_FILE,
   });
-  const options: HttpServerOptions = { logger, verifier, health, ...(definition.bodyBytesMax && { bodyBytesMax: definition.bodyBytesMax }) };
+  const options: HttpServerOptions = {
+    logger,
+    verifier,
+    health,
+    ...(definition.bodyBytesMax && { bodyBytesMax: definition.bodyBytesMax }),
+  };
   const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.of(definition.module), createHttpServer(options), {
     logger: nestLogger(logger),
     abortOnError: false,
@@ -61,7 +66,8 @@ export const createService = async (definition: ServiceDefinition): Promise<{ ap
 
 /**
  * Boots a service: environment checked, database connected and migrated, HTTP up, background work started, in that order.
- * SIGTERM, SIGINT and the loss of the supervisor drain it: not ready, no new connections, running requests end, background work ends, exit 0.
+ * SIGTERM, SIGINT and the loss of the supervisor drain it: not ready, no new connections, running requests end, background work ends, exit
+ * 0.
  */
 export const bootstrap = async (definition: ServiceDefinition): Promise<void> => {
   const { name, env, logger, database } = definition;

@@ -18,8 +18,14 @@ export const baseEnvShape = {
 
 /** Settings of a service that owns a database and publishes events. */
 export const databaseEnvShape = {
-  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL').describe("The service's own database"),
-  BUS_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL').describe('The bus database'),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL')
+    .describe("The service's own database"),
+  BUS_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL')
+    .describe('The bus database'),
   DATABASE_POOL_MAX: z.coerce.number().int().min(2).max(200).default(10),
   DATABASE_STATEMENT_MS_MAX: z.coerce.number().int().min(100).default(30_000).describe('Statement timeout of interactive queries'),
 };

@@ -1,4 +1,11 @@
-export { ensureLocalIssuer, localAudience, localIssuerName, localWorkspaceId, type LocalIssuer, type TokenRequest } from './auth/local-issuer.js';
+export {
+  ensureLocalIssuer,
+  localAudience,
+  localIssuerName,
+  localWorkspaceId,
+  type LocalIssuer,
+  type TokenRequest,
+} from './auth/local-issuer.js';
 export { principalOf, Public, RequireScope, type GraphqlContext, type ServiceRequest } from './auth/require-scope.js';
 export { callContextOf, CurrentCall, type CallContext } from './auth/call-context.js';
 export { TokenVerifier, type VerifierOptions } from './auth/token-verifier.js';

@@ -1,4 +1,7 @@
-/** A generator of a printed seed, so that a failed run can be run again: mulberry32 (https://gist.github.com/tommyettinger/46a874533244883189143505d203312c). */
+/**
+ * A generator of a printed seed, so that a failed run can be run again: mulberry32
+ * (https://gist.github.com/tommyettinger/46a874533244883189143505d203312c).
+ */
 export interface SeededRandom {
   readonly seed: number;
   /** In [0, 1). */

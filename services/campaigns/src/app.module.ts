@@ -45,7 +45,8 @@ export class AppModule {
         {
           provide: ImportService,
           inject: [ImportStore, CampaignService, PerformanceStore, PerformanceService, WorkspaceService],
-          useFactory: (...parts: [ImportStore, CampaignService, PerformanceStore, PerformanceService, WorkspaceService]) => new ImportService(imports, database, ...parts),
+          useFactory: (...parts: [ImportStore, CampaignService, PerformanceStore, PerformanceService, WorkspaceService]) =>
+            new ImportService(imports, database, ...parts),
         },
         PerformanceResolver,
         PerformanceService,

@@ -7,7 +7,12 @@ export const readEnv = () =>
     {
       ...baseEnvShape,
       ...databaseEnvShape,
-      IMPORT_BYTES_MAX: z.coerce.number().int().min(1).default(4 * 1024 ** 3).describe('Largest file of an import'),
+      IMPORT_BYTES_MAX: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .default(4 * 1024 ** 3)
+        .describe('Largest file of an import'),
       IMPORTS_AT_ONCE_MAX: z.coerce.number().int().min(1).default(2).describe('Imports that run side by side in this process'),
     },
     process.env,

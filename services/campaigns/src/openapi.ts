@@ -54,7 +54,10 @@ const updateBody = createBody.omit({ platform: true, currency: true }).partial()
 const row = z.object({
   campaignId: z.uuid(),
   date: dayOrInstantSchema,
-  breakdown: z.array(z.object({ name: z.string(), value: z.string() })).max(10).optional(),
+  breakdown: z
+    .array(z.object({ name: z.string(), value: z.string() }))
+    .max(10)
+    .optional(),
   impressions: z.number().optional(),
   clicks: z.number().optional(),
   spend: z.number().optional(),
@@ -83,7 +86,11 @@ const path = z.object({ id: z.uuid() });
 const idempotencyKey = z.object({ 'idempotency-key': z.string().max(256).optional().describe('The same key within 24 hours: done once') });
 const json = (schema: z.ZodType, description: string) => ({ description, content: { 'application/json': { schema } } });
 const body = (schema: z.ZodType) => ({ required: true, content: { 'application/json': { schema } } });
-const range = { from: dayOrInstantSchema.optional(), to: dayOrInstantSchema.optional(), interval: z.enum(['DAY', 'WEEK', 'MONTH']).optional() };
+const range = {
+  from: dayOrInstantSchema.optional(),
+  to: dayOrInstantSchema.optional(),
+  interval: z.enum(['DAY', 'WEEK', 'MONTH']).optional(),
+};
 const listQuery = z.object({
   ids: z.string().optional().describe('Up to 200 ids, separated by commas'),
   platform: z.string().optional(),
@@ -124,7 +131,9 @@ export const paths: ZodOpenApiPathsObject = {
       operationId: 'listCampaigns',
       summary: 'Campaigns with their sums, by filter and order, in pages',
       requestParams: { query: listQuery },
-      responses: { 200: json(z.object({ campaigns: z.array(campaign), hasNextPage: z.boolean(), endCursor: z.string().nullable() }), 'A page') },
+      responses: {
+        200: json(z.object({ campaigns: z.array(campaign), hasNextPage: z.boolean(), endCursor: z.string().nullable() }), 'A page'),
+      },
     }),
     post: tagged({
       operationId: 'createCampaign',
@@ -135,7 +144,12 @@ export const paths: ZodOpenApiPathsObject = {
     }),
   },
   '/v1/campaigns/{id}': {
-    get: tagged({ operationId: 'getCampaign', summary: 'One campaign', requestParams: { path }, responses: { 200: json(campaign, 'The campaign') } }),
+    get: tagged({
+      operationId: 'getCampaign',
+      summary: 'One campaign',
+      requestParams: { path },
+      responses: { 200: json(campaign, 'The campaign') },
+    }),
     patch: tagged({
       operationId: 'updateCampaign',
       summary: 'Changes a campaign: what is absent stays, null clears',
@@ -143,7 +157,12 @@ export const paths: ZodOpenApiPathsObject = {
       requestBody: body(updateBody),
       responses: { 200: json(campaign, 'As it is now') },
     }),
-    delete: tagged({ operationId: 'deleteCampaign', summary: 'Deletes a campaign', requestParams: { path }, responses: { 204: { description: 'It is gone' } } }),
+    delete: tagged({
+      operationId: 'deleteCampaign',
+      summary: 'Deletes a campaign',
+      requestParams: { path },
+      responses: { 204: { description: 'It is gone' } },
+    }),
   },
   '/v1/campaigns/{id}/performance': {
     get: tagged({
@@ -165,10 +184,20 @@ export const paths: ZodOpenApiPathsObject = {
     get: tagged({
       operationId: 'getMetrics',
       summary: 'Totals and series of the workspace, one currency at a time',
-      requestParams: { query: z.object({ ...range, platform: z.string().optional(), currency: z.string().optional(), timeZone: z.string().optional() }) },
+      requestParams: {
+        query: z.object({ ...range, platform: z.string().optional(), currency: z.string().optional(), timeZone: z.string().optional() }),
+      },
       responses: {
         200: json(
-          z.object({ id: z.string(), from: day, to: day, platform: z.string().nullable(), currency: z.string(), totals: z.object(metricFields), series: z.array(point) }),
+          z.object({
+            id: z.string(),
+            from: day,
+            to: day,
+            platform: z.string().nullable(),
+            currency: z.string(),
+            totals: z.object(metricFields),
+            series: z.array(point),
+          }),
           'Totals and series',
         ),
       },
@@ -178,13 +207,25 @@ export const paths: ZodOpenApiPathsObject = {
     post: tagged({
       operationId: 'importPerformance',
       summary: 'Imports a file of ad performance; the body is the file',
-      description: 'With Accept: application/x-ndjson the answer is a line of progress now and then, and the report or the problem as the last line.',
+      description:
+        'With Accept: application/x-ndjson the answer is a line of progress now and then, and the report or the problem as the last line.',
       requestParams: { query: importQuery },
-      requestBody: { required: true, content: Object.fromEntries(fileContentTypes.map((type) => [type, { schema: z.string().meta({ format: 'binary' }) }])) },
-      responses: { 200: json(report, 'What was taken in and what was not'), 422: { description: 'The file cannot be read as ad performance' } },
+      requestBody: {
+        required: true,
+        content: Object.fromEntries(fileContentTypes.map((type) => [type, { schema: z.string().meta({ format: 'binary' }) }])),
+      },
+      responses: {
+        200: json(report, 'What was taken in and what was not'),
+        422: { description: 'The file cannot be read as ad performance' },
+      },
     }),
   },
   '/v1/imports/{id}': {
-    get: tagged({ operationId: 'getImport', summary: 'State and report of an import', requestParams: { path }, responses: { 200: json(report, 'The import') } }),
+    get: tagged({
+      operationId: 'getImport',
+      summary: 'State and report of an import',
+      requestParams: { path },
+      responses: { 200: json(report, 'The import') },
+    }),
   },
 };

@@ -25,7 +25,9 @@ export const campaignsService = (env: CampaignsEnv): ServiceDefinition => {
     background: (app) => {
       const stopOutbox = startOutbox(database, env.BUS_URL, logger);
       const sweep = (): void => {
-        Promise.all([app.get(ImportStore).sweep(), pruneIdempotencyKeys(database.pool)]).catch((err: unknown) => logger.warn({ err }, 'the sweep failed; it is tried again'));
+        Promise.all([app.get(ImportStore).sweep(), pruneIdempotencyKeys(database.pool)]).catch((err: unknown) =>
+          logger.warn({ err }, 'the sweep failed; it is tried again'),
+        );
       };
       sweep();
       const timer = setInterval(sweep, sweepMs);

@@ -14,10 +14,20 @@ afterAll(() => sut.stop());
 const good = { name: 'C', platform: 'Google', currency: 'USD', startDate: '2026-01-01' };
 const leaks = /select |insert |\/src\/|\/dist\/|node_modules|\.ts:|at .*\(|stack|postgres/i;
 
-const refusedRest = async (method: string, path: string, body: unknown, code: string, status: number, headers?: Record<string, string>): Promise<void> => {
+const refusedRest = async (
+  method: string,
+  path: string,
+  body: unknown,
+  code: string,
+  status: number,
+  headers?: Record<string, string>,
+): Promise<void> => {
   const response = await sut.service.rest(editor, method, path, body, headers);
   const text = await response.text();
-  expect({ status: response.status, code: (JSON.parse(text) as { code: string }).code }, `${method} ${path} ${text}`).toEqual({ status, code });
+  expect({ status: response.status, code: (JSON.parse(text) as { code: string }).code }, `${method} ${path} ${text}`).toEqual({
+    status,
+    code,
+  });
   expect(response.headers.get('content-type')).toContain('application/problem+json');
   expect(text).not.toMatch(leaks);
 };
@@ -40,13 +50,18 @@ describe('a campaign', () => {
   ];
   it.each(cases)('is refused with %s, and nothing is stored', async (_name, extra) => {
     await refusedRest('POST', '/v1/campaigns', { ...good, ...extra }, 'BAD_USER_INPUT', 400);
-    const { rows } = await sut.database.pool.query(`select count(*)::int as n from campaign where workspace_id = 'demo' and name <> 'kept'`);
+    const { rows } = await sut.database.pool.query(
+      `select count(*)::int as n from campaign where workspace_id = 'demo' and name <> 'kept'`,
+    );
     expect(rows).toEqual([{ n: 0 }]);
   });
 
   it('is refused over GraphQL with NaN, Infinity and a date of the wrong shape', async () => {
     for (const text of ['dailyBudget: NaN', 'dailyBudget: 1e999', 'endDate: "31.12.2026"', 'endDate: 5', 'dailyBudget: -0.01']) {
-      const { errors } = await sut.service.graphql(editor, `mutation { createCampaign(input: {name: "C", platform: "X", currency: "USD", startDate: "2026-01-01", ${text}}) { id } }`);
+      const { errors } = await sut.service.graphql(
+        editor,
+        `mutation { createCampaign(input: {name: "C", platform: "X", currency: "USD", startDate: "2026-01-01", ${text}}) { id } }`,
+      );
       expect(['BAD_USER_INPUT', 'GRAPHQL_VALIDATION_FAILED', 'GRAPHQL_PARSE_FAILED'], text).toContain(errors[0]?.extensions.code);
       expect(JSON.stringify(errors)).not.toMatch(leaks);
     }
@@ -57,7 +72,11 @@ describe('a campaign', () => {
       const workspace = await sut.token('editor', 'names');
       const created = await sut.service.rest(workspace, 'POST', '/v1/campaigns', { ...good, name });
       expect(await created.json()).toMatchObject({ name });
-      const { data } = await sut.service.graphql<{ campaigns: { name: string }[] }>(workspace, 'query ($s: String) { campaigns(filter: {search: $s}) { name } }', { s: name });
+      const { data } = await sut.service.graphql<{ campaigns: { name: string }[] }>(
+        workspace,
+        'query ($s: String) { campaigns(filter: {search: $s}) { name } }',
+        { s: name },
+      );
       expect(data?.campaigns.map((campaign) => campaign.name)).toContain(name);
     }
   });
@@ -94,8 +113,10 @@ describe('a list', () => {
   });
 
   it('takes no cursor of another order, and none with a value that is none', async () => {
-    const forge = (value: string) => Buffer.from(JSON.stringify(['SPEND', 'DESC', value, '0198c5f0-0000-7000-8000-000000000001'])).toString('base64url');
-    const ask = (after: string, field: string) => sut.service.graphql(editor, `{ campaignsPage(after: "${after}", orderBy: {field: ${field}}) { edges { cursor } } }`);
+    const forge = (value: string) =>
+      Buffer.from(JSON.stringify(['SPEND', 'DESC', value, '0198c5f0-0000-7000-8000-000000000001'])).toString('base64url');
+    const ask = (after: string, field: string) =>
+      sut.service.graphql(editor, `{ campaignsPage(after: "${after}", orderBy: {field: ${field}}) { edges { cursor } } }`);
     expect((await ask(forge('1'), 'NAME')).errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
     expect((await ask(forge('1); drop table campaign'), 'SPEND')).errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
     expect((await ask(forge('1'), 'SPEND')).errors).toEqual([]);
@@ -107,7 +128,17 @@ describe('performance', () => {
     const created = await sut.service.rest(await sut.token('editor', 'perf'), 'POST', '/v1/campaigns', good);
     const { id } = (await created.json()) as { id: string };
     const row = { campaignId: id, date: '2026-02-01' };
-    const bad = [Array.from({ length: 1001 }, () => row), [], [{ ...row, clicks: 1.5 }], [{ ...row, spend: -1 }], [{ ...row, clicks: 1e15 }], [{ ...row, workspaceId: 'x' }], [{ ...row, date: 'soon' }], 'rows', null];
+    const bad = [
+      Array.from({ length: 1001 }, () => row),
+      [],
+      [{ ...row, clicks: 1.5 }],
+      [{ ...row, spend: -1 }],
+      [{ ...row, clicks: 1e15 }],
+      [{ ...row, workspaceId: 'x' }],
+      [{ ...row, date: 'soon' }],
+      'rows',
+      null,
+    ];
     for (const rows of bad) await refusedRest('POST', '/v1/campaigns/performance', { rows }, 'BAD_USER_INPUT', 400);
   });
 });
@@ -116,7 +147,9 @@ describe('a request', () => {
   it('is refused with broken JSON, a wrong content type and a body over the limit', async () => {
     await refusedRest('POST', '/v1/campaigns', '{"name": ', 'BAD_REQUEST', 400, { 'content-type': 'application/json' });
     await refusedRest('POST', '/v1/campaigns', '<campaign/>', 'UNSUPPORTED_MEDIA_TYPE', 415, { 'content-type': 'application/xml' });
-    await refusedRest('POST', '/v1/campaigns', JSON.stringify({ name: 'x'.repeat(2_000_000) }), 'PAYLOAD_TOO_LARGE', 413, { 'content-type': 'application/json' });
+    await refusedRest('POST', '/v1/campaigns', JSON.stringify({ name: 'x'.repeat(2_000_000) }), 'PAYLOAD_TOO_LARGE', 413, {
+      'content-type': 'application/json',
+    });
     await refusedRest('GET', '/v1/nothing', undefined, 'NOT_FOUND', 404);
     await refusedRest('PATCH', '/v1/campaigns/..%2f..%2fetc', { expectedVersion: 1 }, 'BAD_USER_INPUT', 400);
   });
@@ -126,8 +159,11 @@ describe('a request', () => {
     const now = Math.floor(Date.now() / 1000);
     const claims = { workspace: 'demo', scope: 'campaigns:read', sub: 'x', iss: 'pca-local', aud: 'pca-agent', exp: now + 60 };
     const [header, payload] = editor.split('.') as [string, string];
-    const tampered = Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(payload, 'base64url').toString()), workspace: 'theirs' })).toString('base64url');
+    const tampered = Buffer.from(
+      JSON.stringify({ ...JSON.parse(Buffer.from(payload, 'base64url').toString()), workspace: 'theirs' }),
+    ).toString('base64url');
     const tokens = {
+      expired: await sut.token('editor', 'demo', -10),
       forged: await other.issue({ role: 'admin' }),
       tampered: `${header}.${tampered}.${editor.split('.')[2]}`,
       'alg none': new UnsecuredJWT(claims).encode(),

@@ -10,11 +10,15 @@ beforeAll(async () => {
 afterAll(() => sut.stop());
 
 const input = { name: 'Spring', platform: 'adwords', currency: 'eur', startDate: '2026-03-01', dailyBudget: 12.5 };
-const createMutation = 'mutation ($input: CreateCampaignInput!) { createCampaign(input: $input) { id name platform status currency dailyBudget startDate endDate version spend ctr } }';
-const updateMutation = 'mutation ($id: ID!, $input: UpdateCampaignInput!) { updateCampaign(id: $id, input: $input) { id name version endDate } }';
+const createMutation =
+  'mutation ($input: CreateCampaignInput!) { createCampaign(input: $input) { id name platform status currency dailyBudget startDate endDate version spend ctr } }';
+const updateMutation =
+  'mutation ($id: ID!, $input: UpdateCampaignInput!) { updateCampaign(id: $id, input: $input) { id name version endDate } }';
 
 const create = async (extra: object = {}, token = editor): Promise<string> => {
-  const { data, errors } = await sut.service.graphql<{ createCampaign: { id: string } }>(token, createMutation, { input: { ...input, ...extra } });
+  const { data, errors } = await sut.service.graphql<{ createCampaign: { id: string } }>(token, createMutation, {
+    input: { ...input, ...extra },
+  });
   expect(errors).toEqual([]);
   return (data as { createCampaign: { id: string } }).createCampaign.id;
 };
@@ -23,13 +27,30 @@ it('creates a campaign under its canonical platform, with one event and one audi
   await sut.takeEvents();
   const { data } = await sut.service.graphql(editor, createMutation, { input });
   expect(data).toMatchObject({
-    createCampaign: { name: 'Spring', platform: 'Google', status: 'DRAFT', currency: 'EUR', dailyBudget: 12.5, endDate: null, version: 1, spend: 0, ctr: null },
+    createCampaign: {
+      name: 'Spring',
+      platform: 'Google',
+      status: 'DRAFT',
+      currency: 'EUR',
+      dailyBudget: 12.5,
+      endDate: null,
+      version: 1,
+      spend: 0,
+      ctr: null,
+    },
   });
   const { id } = (data as { createCampaign: { id: string } }).createCampaign;
   const events = await sut.takeEvents();
   expect(events.map((event) => event.type).filter((type) => type !== 'workspace.updated.v1')).toEqual(['campaign.created.v1']);
-  expect(events.at(-1)?.payload).toMatchObject({ campaign: { id, platform: 'Google', dailyBudgetMicros: 12_500_000 }, actor: 'local-editor' });
-  const read = await sut.service.graphql(editor, 'query ($id: ID!) { campaign(id: $id) { changes { action actor changes { field before after } } } }', { id });
+  expect(events.at(-1)?.payload).toMatchObject({
+    campaign: { id, platform: 'Google', dailyBudgetMicros: 12_500_000 },
+    actor: 'local-editor',
+  });
+  const read = await sut.service.graphql(
+    editor,
+    'query ($id: ID!) { campaign(id: $id) { changes { action actor changes { field before after } } } }',
+    { id },
+  );
   expect(read.data).toMatchObject({ campaign: { changes: [{ action: 'created', actor: 'local-editor' }] } });
 });
 
@@ -44,7 +65,10 @@ it('announces a workspace once, on its first write', async () => {
 it('updates by expectedVersion, tells the current one when stale, and says nothing of a change that changes nothing', async () => {
   const id = await create();
   await sut.takeEvents();
-  const first = await sut.service.graphql(editor, updateMutation, { id, input: { expectedVersion: 1, name: 'Summer', endDate: '2026-09-01' } });
+  const first = await sut.service.graphql(editor, updateMutation, {
+    id,
+    input: { expectedVersion: 1, name: 'Summer', endDate: '2026-09-01' },
+  });
   expect(first.data).toMatchObject({ updateCampaign: { name: 'Summer', version: 2, endDate: '2026-09-01' } });
   const stale = await sut.service.graphql(editor, updateMutation, { id, input: { expectedVersion: 1, name: 'Autumn' } });
   expect(stale.errors[0]?.extensions).toMatchObject({ code: 'CONFLICT', currentVersion: 2 });
@@ -65,7 +89,9 @@ it('refuses an end before the start, also when only one of them is sent', async 
 it('does one of two concurrent updates of the same version', async () => {
   const id = await create();
   const answers = await Promise.all(
-    Array.from({ length: 8 }, (_unused, index) => sut.service.graphql(editor, updateMutation, { id, input: { expectedVersion: 1, name: `n${index}` } })),
+    Array.from({ length: 8 }, (_unused, index) =>
+      sut.service.graphql(editor, updateMutation, { id, input: { expectedVersion: 1, name: `n${index}` } }),
+    ),
   );
   expect(answers.filter((answer) => answer.errors.length === 0)).toHaveLength(1);
   expect(new Set(answers.flatMap((answer) => answer.errors.map((error) => error.extensions.code)))).toEqual(new Set(['CONFLICT']));
@@ -77,7 +103,11 @@ it('deletes softly: gone from lists and by id, once, with one event', async () =
   const remove = () => sut.service.graphql(editor, 'mutation ($id: ID!) { deleteCampaign(id: $id) }', { id });
   expect((await remove()).data).toEqual({ deleteCampaign: true });
   expect((await remove()).data).toEqual({ deleteCampaign: false });
-  const read = await sut.service.graphql(editor, 'query ($id: ID!) { campaign(id: $id) { id } campaigns(filter: {search: "Doomed"}) { id } }', { id });
+  const read = await sut.service.graphql(
+    editor,
+    'query ($id: ID!) { campaign(id: $id) { id } campaigns(filter: {search: "Doomed"}) { id } }',
+    { id },
+  );
   expect(read.data).toEqual({ campaign: null, campaigns: [] });
   expect((await sut.takeEvents()).map((event) => event.type)).toEqual(['campaign.deleted.v1']);
   const { rows } = await sut.database.pool.query('select deleted_at is not null as deleted from campaign where id = $1', [id]);
@@ -86,18 +116,22 @@ it('deletes softly: gone from lists and by id, once, with one event', async () =
 
 it('does a write once for each idempotency key, also when the repeats come at the same time', async () => {
   await sut.takeEvents();
-  const request = () => sut.service.graphql<{ createCampaign: { id: string } }>(editor, createMutation, { input: { ...input, clientMutationId: 'once' } });
+  const request = () =>
+    sut.service.graphql<{ createCampaign: { id: string } }>(editor, createMutation, { input: { ...input, clientMutationId: 'once' } });
   const answers = await Promise.all(Array.from({ length: 6 }, request));
   expect(new Set(answers.map((answer) => answer.data?.createCampaign.id)).size).toBe(1);
   expect((await sut.takeEvents()).filter((event) => event.type === 'campaign.created.v1')).toHaveLength(1);
   const other = await sut.service.graphql(editor, createMutation, { input: { ...input, name: 'Other', clientMutationId: 'once' } });
   expect(other.errors[0]?.extensions.code).toBe('IDEMPOTENCY_KEY_REUSED');
-  const elsewhere = await sut.service.graphql(await sut.token('editor', 'elsewhere'), createMutation, { input: { ...input, name: 'Other', clientMutationId: 'once' } });
+  const elsewhere = await sut.service.graphql(await sut.token('editor', 'elsewhere'), createMutation, {
+    input: { ...input, name: 'Other', clientMutationId: 'once' },
+  });
   expect(elsewhere.errors).toEqual([]);
 });
 
 it('answers the same over REST, with Location, Idempotency-Key and problem+json', async () => {
-  const post = (key: string, name = 'Rest') => sut.service.rest(editor, 'POST', '/v1/campaigns', { ...input, name }, { 'idempotency-key': key });
+  const post = (key: string, name = 'Rest') =>
+    sut.service.rest(editor, 'POST', '/v1/campaigns', { ...input, name }, { 'idempotency-key': key });
   const created = await post('r1');
   expect(created.status).toBe(201);
   const campaign = (await created.json()) as { id: string; version: number };
@@ -133,7 +167,9 @@ it('keeps workspace settings, for its owner only, and tells the others', async (
   const owner = await sut.token('owner', 'settings');
   await sut.takeEvents();
   const update = (token: string, settings: object) =>
-    sut.service.graphql(token, 'mutation ($i: UpdateWorkspaceInput!) { updateWorkspace(input: $i) { timeZone firstDayOfWeek ipPolicy } }', { i: settings });
+    sut.service.graphql(token, 'mutation ($i: UpdateWorkspaceInput!) { updateWorkspace(input: $i) { timeZone firstDayOfWeek ipPolicy } }', {
+      i: settings,
+    });
   expect((await update(await sut.token('editor', 'settings'), { timeZone: 'Europe/Berlin' })).errors[0]?.extensions.code).toBe('FORBIDDEN');
   expect((await update(owner, { timeZone: 'Mars/Base' })).errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
   expect((await update(owner, { timeZone: 'Europe/Berlin', firstDayOfWeek: 7 })).data).toEqual({

@@ -1,4 +1,4 @@
-import { seededRandom } from '@pca/testing';
+import { type GraphqlAnswer, seededRandom } from '@pca/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { orderExpression, type OrderField, orderFields } from '../src/campaigns/campaign-order.js';
 import { listStatement, probedMax } from '../src/campaigns/campaign-query.js';
@@ -18,6 +18,12 @@ interface Listed {
   conversionValue: number;
   startDate: string;
   createdAt: string;
+}
+
+interface Page {
+  edges: { node: Listed }[];
+  pageInfo: { hasNextPage: boolean; endCursor: string };
+  totalCount: number;
 }
 
 const fields = 'id name platform status objective spend impressions clicks conversions conversionValue startDate createdAt';
@@ -41,7 +47,17 @@ beforeAll(async () => {
     });
     const { id } = (await response.json()) as { id: string };
     if (random.int(4) > 0) {
-      const rows = [{ campaignId: id, date: '2026-02-01', impressions: random.int(5) * 100, clicks: random.int(5), spend: random.int(6) * 500, conversions: random.int(3), conversionValue: random.int(3) * 10 }];
+      const rows = [
+        {
+          campaignId: id,
+          date: '2026-02-01',
+          impressions: random.int(5) * 100,
+          clicks: random.int(5),
+          spend: random.int(6) * 500,
+          conversions: random.int(3),
+          conversionValue: random.int(3) * 10,
+        },
+      ];
       await sut.service.rest(editor, 'POST', '/v1/campaigns/performance', { rows });
     }
   }
@@ -67,7 +83,11 @@ const valueOf: Record<OrderField, (campaign: Listed) => number | string> = {
 };
 
 const isSorted = (values: (number | string)[], direction: 'ASC' | 'DESC'): boolean =>
-  values.every((value, index) => index === 0 || (direction === 'ASC' ? (values[index - 1] as number) <= (value as number) : (values[index - 1] as number) >= (value as number)));
+  values.every(
+    (value, index) =>
+      index === 0 ||
+      (direction === 'ASC' ? (values[index - 1] as number) <= (value as number) : (values[index - 1] as number) >= (value as number)),
+  );
 
 it('pages through every order by cursor: each campaign once, sorted, and the same as by offset', async () => {
   for (const field of orderFields) {
@@ -75,13 +95,13 @@ it('pages through every order by cursor: each campaign once, sorted, and the sam
       const seen: Listed[] = [];
       let after: string | null = null;
       do {
-        const { data, errors } = await sut.service.graphql<{ campaignsPage: { edges: { node: Listed }[]; pageInfo: { hasNextPage: boolean; endCursor: string }; totalCount: number } }>(
+        const answer: GraphqlAnswer<{ campaignsPage: Page }> = await sut.service.graphql(
           editor,
           `query ($o: CampaignOrder, $a: String) { campaignsPage(first: 7, after: $a, orderBy: $o) { totalCount pageInfo { hasNextPage endCursor } edges { cursor node { ${fields} } } } }`,
           { o: { field, direction }, a: after },
         );
-        expect(errors).toEqual([]);
-        const page = data?.campaignsPage;
+        expect(answer.errors).toEqual([]);
+        const page = answer.data?.campaignsPage;
         expect(page?.totalCount).toBe(60);
         seen.push(...(page?.edges ?? []).map((edge) => edge.node));
         after = page?.pageInfo.hasNextPage ? page.pageInfo.endCursor : null;
@@ -89,7 +109,11 @@ it('pages through every order by cursor: each campaign once, sorted, and the sam
       expect(new Set(seen.map((campaign) => campaign.id)).size, `${field} ${direction}`).toBe(60);
       // The order of texts is the database's collation; its twin would be another implementation of collation.
       if (field !== 'NAME') expect(isSorted(seen.map(valueOf[field]), direction), `${field} ${direction}`).toBe(true);
-      const byOffset = await sut.service.graphql<{ campaigns: Listed[] }>(editor, `query ($o: CampaignOrder) { campaigns(orderBy: $o, limit: 15, offset: 30) { id } }`, { o: { field, direction } });
+      const byOffset = await sut.service.graphql<{ campaigns: Listed[] }>(
+        editor,
+        `query ($o: CampaignOrder) { campaigns(orderBy: $o, limit: 15, offset: 30) { id } }`,
+        { o: { field, direction } },
+      );
       expect(byOffset.data?.campaigns.map(({ id }) => id)).toEqual(seen.slice(30, 45).map(({ id }) => id));
     }
   }
@@ -146,24 +170,48 @@ it('finds the same page by its probe as by gathering all, among more campaigns t
   const random = seededRandom('probe');
   const [client, store] = [sut.database.pool, new CampaignStore(sut.database)];
   for (let n = 0; n < 60; n++) {
-    const filter = random.pick([{}, { platform: 'Google' }, { min_spend: 4990 }, { max_spend: 5 }, { search: 'n7' }, { min_ctr: 0.5 }, { platform: 'Meta', min_spend: 100 }]);
-    const request = { workspaceId: 'many', filter, order: { field: random.pick(orderFields), direction: random.pick(['ASC', 'DESC'] as const) }, limit: 1 + random.int(30), offset: random.int(2) * random.int(4500) };
+    const filter = random.pick([
+      {},
+      { platform: 'Google' },
+      { min_spend: 4990 },
+      { max_spend: 5 },
+      { search: 'n7' },
+      { min_ctr: 0.5 },
+      { platform: 'Meta', min_spend: 100 },
+    ]);
+    const request = {
+      workspaceId: 'many',
+      filter,
+      order: { field: random.pick(orderFields), direction: random.pick(['ASC', 'DESC'] as const) },
+      limit: 1 + random.int(30),
+      offset: random.int(2) * random.int(4500),
+    };
     const { text, values } = listStatement(request);
     const expected = await client.query<{ id: string }>(text, values);
     const page = await store.list(request);
-    expect(page.map(({ campaign }) => campaign.id), JSON.stringify(request)).toEqual(expected.rows.map(({ id }) => id));
+    expect(
+      page.map(({ campaign }) => campaign.id),
+      JSON.stringify(request),
+    ).toEqual(expected.rows.map(({ id }) => id));
   }
 });
 
 it('lists over REST with the same filters and cursors', async () => {
-  const first = (await (await sut.service.rest(editor, 'GET', '/v1/campaigns?min_spend=500&orderBy=spend:asc&first=5')).json()) as { campaigns: Listed[]; endCursor: string };
-  const rest = (await (await sut.service.rest(editor, 'GET', `/v1/campaigns?min_spend=500&orderBy=spend:asc&first=200&after=${first.endCursor}`)).json()) as { campaigns: Listed[] };
+  const first = (await (await sut.service.rest(editor, 'GET', '/v1/campaigns?min_spend=500&orderBy=spend:asc&first=5')).json()) as {
+    campaigns: Listed[];
+    endCursor: string;
+  };
+  const rest = (await (
+    await sut.service.rest(editor, 'GET', `/v1/campaigns?min_spend=500&orderBy=spend:asc&first=200&after=${first.endCursor}`)
+  ).json()) as { campaigns: Listed[] };
   const expected = all.filter((campaign) => campaign.spend >= 500);
   expect([...first.campaigns, ...rest.campaigns].map(({ id }) => id).toSorted()).toEqual(expected.map(({ id }) => id).toSorted());
 });
 
 it('has an index for each order, with the same expression', async () => {
-  const { rows } = await sut.database.pool.query<{ indexdef: string }>(`select indexdef from pg_indexes where indexname like 'campaign_order_%'`);
+  const { rows } = await sut.database.pool.query<{ indexdef: string }>(
+    `select indexdef from pg_indexes where indexname like 'campaign_order_%'`,
+  );
   expect(rows).toHaveLength(orderFields.length);
   const client = await sut.database.pool.connect();
   try {

@@ -9,7 +9,7 @@ export interface CampaignsUnderTest {
   service: RunningService;
   database: Database;
   /** A token of the role in a workspace; `demo` unless said otherwise. */
-  token(role?: 'viewer' | 'editor' | 'owner', workspace?: string): Promise<string>;
+  token(role?: 'viewer' | 'editor' | 'owner', workspace?: string, ttlSeconds?: number): Promise<string>;
   /** Events in the outbox, oldest first; taken out, so that the next call shows what came since. */
   takeEvents(): Promise<EventEnvelope<Record<string, unknown>>[]>;
   stop(): Promise<void>;
@@ -40,7 +40,7 @@ export const startCampaigns = async (overrides: Partial<CampaignsEnv> = {}): Pro
   return {
     service,
     database,
-    token: (role = 'editor', workspace = 'demo') => issuer.issue({ role, workspace }),
+    token: (role = 'editor', workspace = 'demo', ttlSeconds = 3600) => issuer.issue({ role, workspace, ttlSeconds }),
     takeEvents: async () => {
       const { rows } = await database.pool.query<{ topic: string; message: string }>(
         'with taken as (delete from outbox returning *) select topic, message from taken order by id',

@@ -16,19 +16,31 @@ interface Answer {
   report: ImportReport;
 }
 const csv = { 'content-type': 'text/csv' };
-const send = async (token: string, file: BodyInit, query = 'platform=Google&currency=USD', headers: Record<string, string> = csv) => {
+const send = async (
+  token: string,
+  file: string | Buffer,
+  query = 'platform=Google&currency=USD',
+  headers: Record<string, string> = csv,
+) => {
   const response = await sut.service.rest(token, 'POST', `/v1/imports?${query}`, file, headers);
   return { status: response.status, body: (await response.json()) as Answer & { code: string; detail: string } };
 };
 
 it('stores the good rows, reports the bad ones with line, column and reason, and creates the campaigns', async () => {
   const token = await sut.token('editor', 'first');
-  const file = 'date,campaign,impressions,clicks,cost\n2026-02-01,A,100,10,"1,234.50"\n2026-02-01,B,5,-1,1\n2026-02-30,B,5,1,1\n2026-02-02,B,5,1,2.5\n';
+  const file =
+    'date,campaign,impressions,clicks,cost\n2026-02-01,A,100,10,"1,234.50"\n2026-02-01,B,5,-1,1\n2026-02-30,B,5,1,1\n2026-02-02,B,5,1,2.5\n';
   const { status, body } = await send(token, file);
   expect(status).toBe(200);
   expect(body.report).toMatchObject({ rows: 2, rejected: 2, changedRows: 2, campaignsCreated: 2, campaignsMerged: 2, summedRows: 0 });
-  expect(body.report.rejectedRows.map(({ line, column }) => [line, column])).toEqual([[3, 'clicks'], [4, 'date']]);
-  const { data } = await sut.service.graphql(token, '{ campaigns(orderBy: {field: NAME, direction: ASC}) { name platform currency status startDate spend clicks } }');
+  expect(body.report.rejectedRows.map(({ line, column }) => [line, column])).toEqual([
+    [3, 'clicks'],
+    [4, 'date'],
+  ]);
+  const { data } = await sut.service.graphql(
+    token,
+    '{ campaigns(orderBy: {field: NAME, direction: ASC}) { name platform currency status startDate spend clicks } }',
+  );
   expect(data).toEqual({
     campaigns: [
       { name: 'A', platform: 'Google', currency: 'USD', status: 'ACTIVE', startDate: '2026-02-01', spend: 1234.5, clicks: 10 },
@@ -52,6 +64,25 @@ it('changes nothing and emits nothing for the same file again, and a restatement
   expect((await sut.takeEvents()).map((event) => event.payload)).toMatchObject([{ days: [{ date: '2026-02-01', clicks: 13 }] }]);
 });
 
+it('gives a row the same breakdown as recordPerformance does, short or long', async () => {
+  const token = await sut.token('editor', 'same-key');
+  const long = 'ż'.repeat(250);
+  const names = ['age', 'country', 'device', 'region'];
+  await send(
+    token,
+    `date,campaign,${names.join(',')},clicks\n2026-02-01,A,${names.map(() => long).join(',')},5\n2026-02-01,A,18-24,,,,7\n`,
+  );
+  const listed = await sut.service.graphql<{ campaigns: { id: string }[] }>(token, '{ campaigns { id } }');
+  const campaignId = listed.data?.campaigns[0]?.id;
+  const rows = [
+    { campaignId, date: '2026-02-01', clicks: 50, breakdown: names.map((name) => ({ name, value: long })) },
+    { campaignId, date: '2026-02-01', clicks: 70, breakdown: [{ name: 'age', value: '18-24' }] },
+  ];
+  await sut.service.rest(token, 'POST', '/v1/campaigns/performance', { rows });
+  const { data } = await sut.service.graphql(token, '{ campaigns { clicks } }');
+  expect(data).toEqual({ campaigns: [{ clicks: 120 }] });
+});
+
 it('adds up rows that nothing tells apart, and says so', async () => {
   const token = await sut.token('editor', 'summed');
   const file = 'date,campaign,clicks\n2026-02-01,A,1\n2026-02-01,A,2\n2026-02-02,A,4\n';
@@ -64,7 +95,11 @@ it('finds a campaign again by the platform’s id, by our id and by name, and ne
   const token = await sut.token('editor', 'match');
   const other = await sut.token('editor', 'match-other');
   const create = async (of: string, name: string) =>
-    ((await (await sut.service.rest(of, 'POST', '/v1/campaigns', { name, platform: 'Google', currency: 'USD', startDate: '2026-01-01' })).json()) as { id: string }).id;
+    (
+      (await (
+        await sut.service.rest(of, 'POST', '/v1/campaigns', { name, platform: 'Google', currency: 'USD', startDate: '2026-01-01' })
+      ).json()) as { id: string }
+    ).id;
   const mine = await create(token, 'Mine');
   const theirs = await create(other, 'Theirs');
   expect((await send(token, `date,campaign id,clicks\n2026-02-01,${mine},5\n`)).body.report.campaignsCreated).toBe(0);
@@ -87,11 +122,26 @@ it('refuses rows in another currency than their campaign has, stored or in the f
 
 it('gives progress and the report as lines when asked to', async () => {
   const token = await sut.token('editor', 'lines');
-  const response = await sut.service.rest(token, 'POST', '/v1/imports?platform=Google&currency=USD', 'date,campaign,clicks\n2026-02-01,A,1\n', { ...csv, accept: 'application/x-ndjson' });
-  const lines = (await response.text()).trim().split('\n').map((line) => JSON.parse(line) as { type: string; state?: string });
+  const response = await sut.service.rest(
+    token,
+    'POST',
+    '/v1/imports?platform=Google&currency=USD',
+    'date,campaign,clicks\n2026-02-01,A,1\n',
+    { ...csv, accept: 'application/x-ndjson' },
+  );
+  const lines = (await response.text())
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { type: string; state?: string });
   expect(lines.at(-1)).toMatchObject({ type: 'report', state: 'DONE', report: { rows: 1 } });
-  const refused = await sut.service.rest(token, 'POST', '/v1/imports?platform=Google&currency=USD', 'no such columns\n1\n', { ...csv, accept: 'application/x-ndjson' });
-  expect(JSON.parse((await refused.text()).trim().split('\n').at(-1) ?? '')).toMatchObject({ type: 'problem', problem: { code: expect.stringMatching(/IMPORT_UNREADABLE|BAD_USER_INPUT/) } });
+  const refused = await sut.service.rest(token, 'POST', '/v1/imports?platform=Google&currency=USD', 'no such columns\n1\n', {
+    ...csv,
+    accept: 'application/x-ndjson',
+  });
+  expect(JSON.parse((await refused.text()).trim().split('\n').at(-1) ?? '')).toMatchObject({
+    type: 'problem',
+    problem: { code: expect.stringMatching(/IMPORT_UNREADABLE|BAD_USER_INPUT/) },
+  });
 });
 
 it('refuses what is no file, options that are none, and a file over the limit; nothing of it is kept', async () => {
@@ -116,7 +166,11 @@ it('clears away what a client that left in the middle had sent', async () => {
     start: (controller) => controller.enqueue(new TextEncoder().encode(`date,campaign,clicks\n${'2026-02-01,A,1\n'.repeat(20_000)}`)),
   });
   const request = fetch(`${sut.service.url}/v1/imports?platform=Google&currency=USD`, {
-    method: 'POST', body, duplex: 'half', signal: abort.signal, headers: { ...csv, authorization: `Bearer ${token}` },
+    method: 'POST',
+    body,
+    duplex: 'half',
+    signal: abort.signal,
+    headers: { ...csv, authorization: `Bearer ${token}` },
   } as RequestInit);
   setTimeout(() => abort.abort(), 300);
   await expect(request).rejects.toThrow();
@@ -128,7 +182,8 @@ it('clears away what a client that left in the middle had sent', async () => {
 
 it('imports two files of the same new campaigns at once into one campaign each', async () => {
   const token = await sut.token('editor', 'twice');
-  const file = (age: number) => `date,campaign id,age,clicks\n${Array.from({ length: 50 }, (_unused, n) => `2026-02-01,c${n},${age},1`).join('\n')}\n`;
+  const file = (age: number) =>
+    `date,campaign id,age,clicks\n${Array.from({ length: 50 }, (_unused, n) => `2026-02-01,c${n},${age},1`).join('\n')}\n`;
   const answers = await Promise.all([send(token, file(1)), send(token, file(2)), send(token, file(3))]);
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
   const { data } = await sut.service.graphql<{ campaigns: { clicks: number }[] }>(token, '{ campaigns(limit: 200) { clicks } }');
@@ -142,9 +197,18 @@ it.skipIf(!sample)('imports a real export of 1,143 rows into 3 campaigns, and a 
   const query = 'platform=Facebook&currency=USD&map=campaignId=xyz_campaign_id,conversions=Approved_Conversion';
   for (const changedRows of [1143, 0]) {
     expect((await send(token, file, query)).body.report).toMatchObject({ rows: 1143, rejected: 0, summedRows: 0, changedRows });
-    const { data } = await sut.service.graphql(token, '{ metrics { totals { impressions clicks spend conversions } } campaignsPage { totalCount } }');
-    expect(data).toEqual({ metrics: { totals: { impressions: 213_434_828, clicks: 38_165, spend: expect.closeTo(58_705.23, 2), conversions: 1_079 } }, campaignsPage: { totalCount: 3 } });
+    const { data } = await sut.service.graphql(
+      token,
+      '{ metrics { totals { impressions clicks spend conversions } } campaignsPage { totalCount } }',
+    );
+    expect(data).toEqual({
+      metrics: { totals: { impressions: 213_434_828, clicks: 38_165, spend: expect.closeTo(58_705.23, 2), conversions: 1_079 } },
+      campaignsPage: { totalCount: 3 },
+    });
   }
-  const matched = await sut.service.graphql<{ campaigns: unknown[] }>(token, '{ campaigns(filter: {platform: "Facebook", min_spend: 1000}, limit: 10) { id name spend ctr conversions } }');
+  const matched = await sut.service.graphql<{ campaigns: unknown[] }>(
+    token,
+    '{ campaigns(filter: {platform: "Facebook", min_spend: 1000}, limit: 10) { id name spend ctr conversions } }',
+  );
   expect(matched.data?.campaigns).toHaveLength(2);
 });

@@ -8,10 +8,21 @@ let foreigner: string;
 beforeAll(async () => {
   sut = await startCampaigns();
   const token = await sut.token('editor', 'acme-7f3');
-  const created = await sut.service.rest(token, 'POST', '/v1/campaigns', { name: 'Secret', platform: 'Google', currency: 'CHF', startDate: '2026-01-01' });
+  const created = await sut.service.rest(token, 'POST', '/v1/campaigns', {
+    name: 'Secret',
+    platform: 'Google',
+    currency: 'CHF',
+    startDate: '2026-01-01',
+  });
   id = ((await created.json()) as { id: string }).id;
   await sut.service.rest(token, 'POST', '/v1/campaigns/performance', { rows: [{ campaignId: id, date: '2026-02-01', clicks: 4242 }] });
-  const imported = await sut.service.rest(token, 'POST', '/v1/imports?platform=Google&currency=CHF', 'date,campaign,clicks\n2026-02-01,Secret 2,4242\n', { 'content-type': 'text/csv' });
+  const imported = await sut.service.rest(
+    token,
+    'POST',
+    '/v1/imports?platform=Google&currency=CHF',
+    'date,campaign,clicks\n2026-02-01,Secret 2,4242\n',
+    { 'content-type': 'text/csv' },
+  );
   importId = ((await imported.json()) as { importId: string }).importId;
   foreigner = await sut.token('owner', 'theirs');
 });
@@ -28,26 +39,35 @@ const operations: Record<string, { text: string; variables?: object }> = {
     text: 'query ($r: [_Any!]!) { _entities(representations: $r) { ... on Campaign { name clicks performance { clicks } } } }',
   },
   _service: { text: '{ _service { sdl } }' },
-  createCampaign: { text: 'mutation { createCampaign(input: {name: "Theirs", platform: "X", currency: "USD", startDate: "2026-01-01"}) { id } }' },
+  createCampaign: {
+    text: 'mutation { createCampaign(input: {name: "Theirs", platform: "X", currency: "USD", startDate: "2026-01-01"}) { id } }',
+  },
   updateCampaign: { text: 'mutation ($id: ID!) { updateCampaign(id: $id, input: {expectedVersion: 1, name: "Stolen"}) { id } }' },
   deleteCampaign: { text: 'mutation ($id: ID!) { deleteCampaign(id: $id) }' },
-  recordPerformance: { text: 'mutation ($id: ID!) { recordPerformance(input: [{campaignId: $id, date: "2026-02-01", clicks: 1}]) { changed } }' },
+  recordPerformance: {
+    text: 'mutation ($id: ID!) { recordPerformance(input: [{campaignId: $id, date: "2026-02-01", clicks: 1}]) { changed } }',
+  },
   updateWorkspace: { text: 'mutation { updateWorkspace(input: {name: "Theirs"}) { id } }' },
 };
 
 it('shows and changes nothing of another workspace, by any query or mutation of the schema', async () => {
-  const schema = await sut.service.graphql<{ __schema: { queryType: { fields: { name: string }[] }; mutationType: { fields: { name: string }[] } } }>(
-    foreigner,
-    '{ __schema { queryType { fields { name } } mutationType { fields { name } } } }',
+  const schema = await sut.service.graphql<{
+    __schema: { queryType: { fields: { name: string }[] }; mutationType: { fields: { name: string }[] } };
+  }>(foreigner, '{ __schema { queryType { fields { name } } mutationType { fields { name } } } }');
+  const names = [...(schema.data?.__schema.queryType.fields ?? []), ...(schema.data?.__schema.mutationType.fields ?? [])].map(
+    ({ name }) => name,
   );
-  const names = [...(schema.data?.__schema.queryType.fields ?? []), ...(schema.data?.__schema.mutationType.fields ?? [])].map(({ name }) => name);
   expect(names.toSorted(), 'an operation that this test does not know').toEqual(Object.keys(operations).toSorted());
   for (const [name, { text }] of Object.entries(operations)) {
     const variables = text.includes('$r') ? { r: [{ __typename: 'Campaign', id }] } : text.includes('$id') ? { id } : undefined;
     const answer = await sut.service.graphql(foreigner, text, variables);
     expect(JSON.stringify(answer), name).not.toMatch(/Secret|4242|CHF|acme-7f3/);
   }
-  const mine = await sut.service.graphql(await sut.token('viewer', 'acme-7f3'), 'query ($id: ID!) { campaign(id: $id) { name clicks version } }', { id });
+  const mine = await sut.service.graphql(
+    await sut.token('viewer', 'acme-7f3'),
+    'query ($id: ID!) { campaign(id: $id) { name clicks version } }',
+    { id },
+  );
   expect(mine.data).toEqual({ campaign: { name: 'Secret', clicks: 4242, version: 1 } });
 });
 

@@ -11,11 +11,18 @@ beforeAll(async () => {
 afterAll(() => sut.stop());
 
 const create = async (extra: object = {}, token = editor): Promise<string> => {
-  const response = await sut.service.rest(token, 'POST', '/v1/campaigns', { name: 'C', platform: 'Google', currency: 'USD', startDate: '2026-01-01', ...extra });
+  const response = await sut.service.rest(token, 'POST', '/v1/campaigns', {
+    name: 'C',
+    platform: 'Google',
+    currency: 'USD',
+    startDate: '2026-01-01',
+    ...extra,
+  });
   return ((await response.json()) as { id: string }).id;
 };
 const recordMutation = 'mutation ($rows: [PerformanceInput!]!) { recordPerformance(input: $rows) { recorded changed } }';
-const record = (rows: object[], token = editor) => sut.service.graphql<{ recordPerformance: { recorded: number; changed: number } }>(token, recordMutation, { rows });
+const record = (rows: object[], token = editor) =>
+  sut.service.graphql<{ recordPerformance: { recorded: number; changed: number } }>(token, recordMutation, { rows });
 const numbers = 'impressions clicks spend conversions conversionValue';
 
 it('adds rows that differ by breakdown, and a restatement replaces just its own row', async () => {
@@ -27,7 +34,11 @@ it('adds rows that differ by breakdown, and a restatement replaces just its own 
     { ...slice('25-34'), impressions: 200, clicks: 20, spend: 2.25 },
   ]);
   await record([{ ...slice('18-24'), impressions: 150, clicks: 11, spend: 1 }]);
-  const { data } = await sut.service.graphql(editor, `query ($id: ID!) { campaign(id: $id) { ${numbers} ctr performance { date ${numbers} cpc } } }`, { id });
+  const { data } = await sut.service.graphql(
+    editor,
+    `query ($id: ID!) { campaign(id: $id) { ${numbers} ctr performance { date ${numbers} cpc } } }`,
+    { id },
+  );
   expect(data).toEqual({
     campaign: {
       impressions: 350,
@@ -49,14 +60,18 @@ it('takes the order of dimensions for nothing, and emits the sums of the changed
   ];
   await record([{ campaignId: id, date: '2026-02-01', breakdown: both, clicks: 5 }]);
   await sut.takeEvents();
-  expect((await record([{ campaignId: id, date: '2026-02-01', breakdown: both.toReversed(), clicks: 5 }])).data?.recordPerformance).toEqual({ recorded: 1, changed: 0 });
+  expect((await record([{ campaignId: id, date: '2026-02-01', breakdown: both.toReversed(), clicks: 5 }])).data?.recordPerformance).toEqual(
+    { recorded: 1, changed: 0 },
+  );
   expect(await sut.takeEvents()).toEqual([]);
   await record([
     { campaignId: id, date: '2026-02-01', breakdown: both, clicks: 5 },
     { campaignId: id, date: '2026-02-02', clicks: 7 },
   ]);
   const events = await sut.takeEvents();
-  expect(events.map((event) => event.payload)).toMatchObject([{ campaignId: id, currency: 'USD', days: [{ date: '2026-02-02', clicks: 7 }] }]);
+  expect(events.map((event) => event.payload)).toMatchObject([
+    { campaignId: id, currency: 'USD', days: [{ date: '2026-02-02', clicks: 7 }] },
+  ]);
 });
 
 it('stores all rows or none', async () => {
@@ -99,9 +114,23 @@ describe('totals', () => {
     );
     const all = await sut.service.graphql(token, '{ metrics { currency } }');
     expect(all.errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', currencies: ['EUR', 'USD'] });
-    const one = await sut.service.graphql(token, '{ metrics(currency: "eur") { id from to currency totals { spend cpc } series { date spend } } }');
-    expect(one.data).toMatchObject({ metrics: { from: '2026-02-03', to: '2026-02-03', currency: 'EUR', totals: { spend: 20, cpc: 20 / 3 }, series: [{ date: '2026-02-03', spend: 20 }] } });
-    const byPlatform = await sut.service.graphql(token, '{ metrics(platform: "adwords", from: "2026-01-31", to: "2026-02-02") { platform totals { spend } series { date spend } } }');
+    const one = await sut.service.graphql(
+      token,
+      '{ metrics(currency: "eur") { id from to currency totals { spend cpc } series { date spend } } }',
+    );
+    expect(one.data).toMatchObject({
+      metrics: {
+        from: '2026-02-03',
+        to: '2026-02-03',
+        currency: 'EUR',
+        totals: { spend: 20, cpc: 20 / 3 },
+        series: [{ date: '2026-02-03', spend: 20 }],
+      },
+    });
+    const byPlatform = await sut.service.graphql(
+      token,
+      '{ metrics(platform: "adwords", from: "2026-01-31", to: "2026-02-02") { platform totals { spend } series { date spend } } }',
+    );
     expect(byPlatform.data).toEqual({
       metrics: {
         platform: 'Google',
@@ -114,14 +143,21 @@ describe('totals', () => {
       },
     });
     const { id } = (one.data as { metrics: { id: string } }).metrics;
-    const again = await sut.service.graphql(token, 'query ($r: [_Any!]!) { _entities(representations: $r) { ... on Analytics { from totals { spend } } } }', {
-      r: [{ __typename: 'Analytics', id }],
-    });
+    const again = await sut.service.graphql(
+      token,
+      'query ($r: [_Any!]!) { _entities(representations: $r) { ... on Analytics { from totals { spend } } } }',
+      {
+        r: [{ __typename: 'Analytics', id }],
+      },
+    );
     expect(again.data).toEqual({ _entities: [{ from: '2026-02-03', totals: { spend: 20 } }] });
   });
 
   it('answers an empty workspace with zeros', async () => {
-    const { data } = await sut.service.graphql(await sut.token('viewer', 'empty'), '{ metrics { currency totals { spend ctr } series { spend } } }');
+    const { data } = await sut.service.graphql(
+      await sut.token('viewer', 'empty'),
+      '{ metrics { currency totals { spend ctr } series { spend } } }',
+    );
     expect(data).toEqual({ metrics: { currency: 'USD', totals: { spend: 0, ctr: null }, series: [{ spend: 0 }] } });
   });
 });
@@ -137,7 +173,12 @@ it('keeps the sums of life and of days equal to the rows, through random records
   const workspace = 'sums';
   const token = await sut.token('editor', workspace);
   const platforms = ['Google', 'Meta'];
-  const campaigns = await Promise.all(Array.from({ length: 6 }, async (_unused, index) => ({ id: await create({ platform: platforms[index % 2] }, token), platform: platforms[index % 2] })));
+  const campaigns = await Promise.all(
+    Array.from({ length: 6 }, async (_unused, index) => ({
+      id: await create({ platform: platforms[index % 2] }, token),
+      platform: platforms[index % 2],
+    })),
+  );
   const deleted = new Set<string>();
   const rows = new Map<string, { campaign: string; platform: string | undefined; date: string } & Sums>();
   const act = async (): Promise<void> => {
@@ -171,16 +212,26 @@ it('keeps the sums of life and of days equal to the rows, through random records
     clicks: of.reduce((total, row) => total + row.clicks, 0),
     spend: Math.round(of.reduce((total, row) => total + Math.round(row.spend * 1e6), 0)) / 1e6,
   });
-  const list = await sut.service.graphql<{ campaigns: ({ id: string } & Sums)[] }>(token, '{ campaigns(limit: 200) { id impressions clicks spend } }');
+  const list = await sut.service.graphql<{ campaigns: ({ id: string } & Sums)[] }>(
+    token,
+    '{ campaigns(limit: 200) { id impressions clicks spend } }',
+  );
   expect(list.data?.campaigns).toHaveLength(campaigns.length - deleted.size);
   for (const { id, ...sums } of list.data?.campaigns ?? []) expect(sums).toEqual(sumOf(live.filter((row) => row.campaign === id)));
-  for (const [from, to] of [['2026-01-01', '2026-03-31'], ['2026-02-12', '2026-02-14'], ['2026-01-15', '2026-03-12']] as const) {
+  for (const [from, to] of [
+    ['2026-01-01', '2026-03-31'],
+    ['2026-02-12', '2026-02-14'],
+    ['2026-01-15', '2026-03-12'],
+  ] as const) {
     const inRange = live.filter((row) => row.date >= from && row.date <= to);
     const query = `query ($p: String) { metrics(from: "${from}", to: "${to}", platform: $p, interval: MONTH) { totals { impressions clicks spend } series { date impressions } }
       campaigns(limit: 200, filter: {from: "${from}", to: "${to}", platform: $p}) { id impressions clicks spend } }`;
     for (const platform of [undefined, 'Meta']) {
       const expected = inRange.filter((row) => platform === undefined || row.platform === platform);
-      const { data } = await sut.service.graphql<{ metrics: { totals: Sums; series: { date: string; impressions: number }[] }; campaigns: ({ id: string } & Sums)[] }>(token, query, { p: platform });
+      const { data } = await sut.service.graphql<{
+        metrics: { totals: Sums; series: { date: string; impressions: number }[] };
+        campaigns: ({ id: string } & Sums)[];
+      }>(token, query, { p: platform });
       expect(data?.metrics.totals).toEqual(sumOf(expected));
       for (const point of data?.metrics.series ?? []) {
         expect(point.impressions).toBe(sumOf(expected.filter((row) => row.date.slice(0, 7) === point.date.slice(0, 7))).impressions);
@@ -195,7 +246,12 @@ it('keeps the sums right when many write the same campaigns at once', async () =
   const ids = await Promise.all([create({}, token), create({}, token), create({}, token)]);
   const write = (n: number) =>
     record(
-      (n % 2 ? ids : ids.toReversed()).map((campaignId) => ({ campaignId, date: '2026-02-01', breakdown: [{ name: 'ad', value: String(n % 10) }], clicks: n })),
+      (n % 2 ? ids : ids.toReversed()).map((campaignId) => ({
+        campaignId,
+        date: '2026-02-01',
+        breakdown: [{ name: 'ad', value: String(n % 10) }],
+        clicks: n,
+      })),
       token,
     );
   const answers = await Promise.all(Array.from({ length: 40 }, (_unused, n) => write(n)));

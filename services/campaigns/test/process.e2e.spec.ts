@@ -36,7 +36,10 @@ const freePort = async (): Promise<number> => {
 
 const start = (env: Record<string, string>): ChildProcess => {
   output = '';
-  child = fork(main, { env: { PATH: process.env['PATH'] ?? '', APOLLO_TELEMETRY_DISABLED: 'true', ...env }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  child = fork(main, {
+    env: { PATH: process.env['PATH'] ?? '', APOLLO_TELEMETRY_DISABLED: 'true', ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   return child;
 };
@@ -46,7 +49,16 @@ const startReady = async (env: Record<string, string> = {}): Promise<string> => 
   const port = await freePort();
   start({ PORT: String(port), DATABASE_URL: databaseUrl, BUS_URL: busUrl, ...issuer.env, ...env });
   const url = `http://127.0.0.1:${port}`;
-  await expect.poll(() => fetch(`${url}/health/ready`).then((response) => response.status, () => 0), { timeout: 20_000, message: output }).toBe(200);
+  await expect
+    .poll(
+      () =>
+        fetch(`${url}/health/ready`).then(
+          (response) => response.status,
+          () => 0,
+        ),
+      { timeout: 20_000, message: output },
+    )
+    .toBe(200);
   return url;
 };
 const campaign = { name: 'C', platform: 'Google', currency: 'USD', startDate: '2026-01-01' };
@@ -72,7 +84,13 @@ it('shows rate, time and errors by route, operation and code, the event loop, me
   await askRest(url, undefined, 'GET', '/v1/campaigns');
   const metrics = await (await fetch(`${url}/metrics`)).text();
   const seriesOf = (name: string, labels: Record<string, string>): string | undefined =>
-    metrics.split('\n').find((line) => line.startsWith(name) && Object.entries({ ...labels, service: 'campaigns' }).every(([label, value]) => line.includes(`${label}="${value}"`)));
+    metrics
+      .split('\n')
+      .find(
+        (line) =>
+          line.startsWith(name) &&
+          Object.entries({ ...labels, service: 'campaigns' }).every(([label, value]) => line.includes(`${label}="${value}"`)),
+      );
   const valueOf = (name: string, labels: Record<string, string>): number => Number(seriesOf(name, labels)?.split(' ').at(-1));
   expect(valueOf('pca_http_request_seconds_count', { method: 'POST', route: '/v1/campaigns', status: '201' })).toBe(1);
   expect(valueOf('pca_graphql_operation_seconds_count', { operation: 'Mine', type: 'query' })).toBe(1);
@@ -93,8 +111,14 @@ it('publishes each change to the bus with the id of the request', async () => {
   await expect
     .poll(async () => {
       const partitions = await bus.heads('campaigns.events.v1');
-      const read = await Promise.all(partitions.map(({ partition }) => bus.read({ topic: 'campaigns.events.v1', partition, fromOffset: 0, limit: 100 })));
-      return read.flat().filter(({ envelope }) => envelope.correlationId === 'request-77').map(({ envelope }) => envelope.type).toSorted();
+      const read = await Promise.all(
+        partitions.map(({ partition }) => bus.read({ topic: 'campaigns.events.v1', partition, fromOffset: 0, limit: 100 })),
+      );
+      return read
+        .flat()
+        .filter(({ envelope }) => envelope.correlationId === 'request-77')
+        .map(({ envelope }) => envelope.type)
+        .toSorted();
     })
     .toEqual(['campaign.created.v1', 'workspace.updated.v1']);
   await bus.close();
@@ -146,12 +170,22 @@ it('traces a request through to its queries and the bus, when there is somewhere
   const token = await issuer.issue({ role: 'editor', workspace: 'traced' });
   const traceId = '0af7651916cd43dd8448eb211c80319c';
   await askRest(url, token, 'POST', '/v1/campaigns', campaign, { traceparent: `00-${traceId}-b7ad6b7169203331-01` });
-  await expect.poll(() => spans.filter((span) => span.traceId === traceId).map((span) => span.name), { timeout: 10_000 }).toEqual(expect.arrayContaining(['POST /v1/campaigns', 'pg insert', 'pg commit']));
+  await expect
+    .poll(() => spans.filter((span) => span.traceId === traceId).map((span) => span.name), { timeout: 10_000 })
+    .toEqual(expect.arrayContaining(['POST /v1/campaigns', 'pg insert', 'pg commit']));
   await expect.poll(() => spans.map((span) => span.name), { timeout: 10_000 }).toContain('bus publish');
   expect(new Set(spans.map((span) => span.service))).toEqual(new Set(['campaigns']));
   const bus = await PostgresEventBus.connect({ url: busUrl });
-  const events = (await Promise.all((await bus.heads('campaigns.events.v1')).map(({ partition }) => bus.read({ topic: 'campaigns.events.v1', partition, fromOffset: 0, limit: 1000 })))).flat();
-  expect(events.filter(({ envelope }) => envelope.workspaceId === 'traced').map(({ envelope }) => envelope.traceparent?.split('-')[1])).toEqual([traceId, traceId]);
+  const events = (
+    await Promise.all(
+      (await bus.heads('campaigns.events.v1')).map(({ partition }) =>
+        bus.read({ topic: 'campaigns.events.v1', partition, fromOffset: 0, limit: 1000 }),
+      ),
+    )
+  ).flat();
+  expect(
+    events.filter(({ envelope }) => envelope.workspaceId === 'traced').map(({ envelope }) => envelope.traceparent?.split('-')[1]),
+  ).toEqual([traceId, traceId]);
   await bus.close();
   collector.close();
 });

@@ -95,7 +95,9 @@ export const readArguments = (args: readonly string[], folder: string): ImportCa
   return { file: path, bytes: stat.size, workspace: parsed.values['workspace'] ?? localWorkspaceId, query };
 };
 
-/** `npm run import`: sends a file to the running system and shows how far it is, then what came of it. Exit code 1 when nothing was stored. */
+/**
+ * `npm run import`: sends a file to the running system and shows how far it is, then what came of it. Exit code 1 when nothing was stored.
+ */
 export const importFile = async (args: readonly string[]): Promise<number> => {
   const env = readEnv(repositoryRoot);
   // npm runs scripts in the repository; a relative path is meant from where the user stands.

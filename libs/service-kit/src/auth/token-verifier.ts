@@ -55,7 +55,6 @@ export class TokenVerifier {
     }
   }
 
-
   private async loadKeys(): Promise<JWTVerifyGetKey> {
     const { jwksUrl, jwksFile } = this.options;
     if (jwksUrl) return createRemoteJWKSet(new URL(jwksUrl), { timeoutDuration: 5_000, cooldownDuration: 10_000 });
@@ -67,7 +66,8 @@ export class TokenVerifier {
 const refusal = (error: unknown): Error => {
   if (error instanceof DomainError) return error;
   if (error instanceof errors.JWTExpired) return new DomainError('UNAUTHENTICATED', 'The token has expired');
-  if (error instanceof errors.JWKSTimeout) return new DomainError('SERVICE_UNAVAILABLE', 'The key set of the token issuer cannot be read', {}, { cause: error });
+  if (error instanceof errors.JWKSTimeout)
+    return new DomainError('SERVICE_UNAVAILABLE', 'The key set of the token issuer cannot be read', {}, { cause: error });
   if (error instanceof errors.JOSEError) return new DomainError('UNAUTHENTICATED', 'The token is not valid', {}, { cause: error });
   return new DomainError('SERVICE_UNAVAILABLE', 'The key set of the token issuer cannot be read', {}, { cause: error });
 };

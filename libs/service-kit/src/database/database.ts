@@ -66,7 +66,10 @@ export class Database {
     return () => this.commitListeners.delete(listener);
   }
 
-  /** Connects, trying again with growing pauses while the server is not up, then migrates under a lock so that two instances may start at once. */
+  /**
+   * Connects, trying again with growing pauses while the server is not up, then migrates under a lock so that two instances may start at
+   * once.
+   */
   async start(onRetry: (error: Error, attempt: number) => void, attemptsMax = 30): Promise<void> {
     for (let attempt = 1; !this.dataSource.isInitialized; attempt++) {
       try {

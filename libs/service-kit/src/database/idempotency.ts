@@ -38,14 +38,20 @@ export const withIdempotency = async <T>(manager: EntityManager, request: Idempo
   if (key.length === 0 || key.length > idempotencyKeyLengthMax || key.includes('\0')) {
     throw new DomainError('BAD_USER_INPUT', `An idempotency key has 1 to ${idempotencyKeyLengthMax} characters`);
   }
-  const hash = createHash('sha256').update(JSON.stringify([operation, request.request])).digest('hex');
+  const hash = createHash('sha256')
+    .update(JSON.stringify([operation, request.request]))
+    .digest('hex');
   const claimed = await manager.query<unknown[]>(
     'insert into idempotency_key (workspace_id, key, request_hash) values ($1, $2, $3) on conflict do nothing returning 1 as claimed',
     [workspaceId, key, hash],
   );
   if (claimed.length === 0) return repeatOf<T>(manager, workspaceId, key, hash);
   const response = await work();
-  await manager.query('update idempotency_key set response = $3 where workspace_id = $1 and key = $2', [workspaceId, key, JSON.stringify(response)]);
+  await manager.query('update idempotency_key set response = $3 where workspace_id = $1 and key = $2', [
+    workspaceId,
+    key,
+    JSON.stringify(response),
+  ]);
   return response;
 };
 
@@ -55,7 +61,8 @@ const repeatOf = async <T>(manager: EntityManager, workspaceId: string, key: str
     [workspaceId, key],
   );
   const first = rows[0];
-  if (!first || first.request_hash !== hash) throw new DomainError('IDEMPOTENCY_KEY_REUSED', 'This idempotency key was used for another request');
+  if (!first || first.request_hash !== hash)
+    throw new DomainError('IDEMPOTENCY_KEY_REUSED', 'This idempotency key was used for another request');
   return first.response;
 };
 

@@ -13,7 +13,12 @@ const isSubmittable = (query: unknown): boolean => typeof (query as { submit?: u
 const observe = (text: string): ((error?: unknown) => void) => {
   const stop = querySeconds.startTimer();
   const spanned = tracingEnabled()
-    ? startSpan(`pg ${/^\s*(\w+)/.exec(text)?.[1]?.toLowerCase() ?? 'query'}`, SpanKind.CLIENT, { 'db.system.name': 'postgresql', 'db.query.text': text.slice(0, 500) }, context.active())
+    ? startSpan(
+        `pg ${/^\s*(\w+)/.exec(text)?.[1]?.toLowerCase() ?? 'query'}`,
+        SpanKind.CLIENT,
+        { 'db.system.name': 'postgresql', 'db.query.text': text.slice(0, 500) },
+        context.active(),
+      )
     : undefined;
   return (error) => {
     stop({ outcome: error ? 'error' : 'ok' });
@@ -34,7 +39,13 @@ export class InstrumentedClient extends pg.Client {
       const done = last as Callback;
       const run = (): void => {
         const finish = observe(text);
-        forward([...args.slice(0, -1), (error: Error | null, result: unknown) => { finish(error ?? undefined); done(error, result); }]);
+        forward([
+          ...args.slice(0, -1),
+          (error: Error | null, result: unknown) => {
+            finish(error ?? undefined);
+            done(error, result);
+          },
+        ]);
       };
       if (!seams.query.active) run();
       else seams.query.pass({ text }).then(run, (error: Error) => done(error));

@@ -18,7 +18,8 @@ const bySqlState: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 };
 
 const connectionCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND']);
-const connectionMessages = /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/;
+const connectionMessages =
+  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/;
 
 /** The DomainError that a database failure amounts to; undefined when it is none that a caller can act on. */
 export const domainErrorOfDatabase = (error: unknown): DomainError | undefined => {

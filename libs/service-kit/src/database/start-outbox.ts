@@ -15,7 +15,10 @@ class LazyBus implements EventPublisher {
   ) {}
 
   async publish(messages: Parameters<EventPublisher['publish']>[0]): Promise<void> {
-    this.bus ??= await PostgresEventBus.connect({ url: this.url, observer: { connectionLost: (err) => this.logger.warn({ err }, 'a connection to the bus was lost') } });
+    this.bus ??= await PostgresEventBus.connect({
+      url: this.url,
+      observer: { connectionLost: (err) => this.logger.warn({ err }, 'a connection to the bus was lost') },
+    });
     const bus = this.bus;
     await inSpan('bus publish', SpanKind.PRODUCER, { 'messaging.batch.message_count': messages.length }, () => bus.publish(messages));
   }
@@ -41,8 +44,12 @@ export const startOutbox = (database: Database, busUrl: string, logger: Logger):
       },
     },
   });
-  gauge('pca_outbox_depth', 'Events that wait to be published', [], async (metric) => metric.set(await relay.depth().catch(() => Number.NaN)));
-  gauge('pca_outbox_oldest_age_seconds', 'How long the oldest event has waited', [], async (metric) => metric.set(await relay.oldestAgeSeconds().catch(() => Number.NaN)));
+  gauge('pca_outbox_depth', 'Events that wait to be published', [], async (metric) =>
+    metric.set(await relay.depth().catch(() => Number.NaN)),
+  );
+  gauge('pca_outbox_oldest_age_seconds', 'How long the oldest event has waited', [], async (metric) =>
+    metric.set(await relay.oldestAgeSeconds().catch(() => Number.NaN)),
+  );
   const forget = database.onCommit(() => relay.nudge());
   relay.start();
   return async () => {

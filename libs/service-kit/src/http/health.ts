@@ -54,7 +54,13 @@ const passes = async (check: () => Promise<unknown>): Promise<boolean> => {
     timer = setTimeout(() => resolve(false), checkMsMax);
   });
   try {
-    return await Promise.race([check().then(() => true, () => false), late]);
+    return await Promise.race([
+      check().then(
+        () => true,
+        () => false,
+      ),
+      late,
+    ]);
   } finally {
     clearTimeout(timer);
   }

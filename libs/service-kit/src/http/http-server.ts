@@ -50,7 +50,12 @@ const addHooks = (fastify: FastifyInstance, { verifier, health }: HttpServerOpti
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
     if (!tracingEnabled()) return done();
-    const { span, context: active } = startSpan(`${request.method} ${request.routeOptions.url ?? 'unknown'}`, SpanKind.SERVER, { 'http.request.method': request.method, 'url.path': request.url.split('?')[0] ?? '' }, contextFromHeaders(request.headers));
+    const { span, context: active } = startSpan(
+      `${request.method} ${request.routeOptions.url ?? 'unknown'}`,
+      SpanKind.SERVER,
+      { 'http.request.method': request.method, 'url.path': request.url.split('?')[0] ?? '' },
+      contextFromHeaders(request.headers),
+    );
     reply.raw.once('close', () => {
       span.setAttribute('http.response.status_code', reply.statusCode);
       if (reply.statusCode >= 500) failSpan(span, `status ${reply.statusCode}`);
@@ -69,22 +74,33 @@ const addHooks = (fastify: FastifyInstance, { verifier, health }: HttpServerOpti
     }
   });
   fastify.addHook('onSend', (request, reply, _payload, done) => {
-    // An answer may come before the body has: the connection then ends with it, for the rest of the body would be taken for the next request.
+    // An answer may come before the body has: the connection then ends with it, for the rest of the body would be taken for the next
+    // request.
     // A kept connection would hold up a shutdown until its client lets go of it.
     if (health.isDraining || (!request.raw.readableEnded && hasBody(request))) reply.header('connection', 'close');
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {
     if (!request.raw.readableEnded && hasBody(request)) drain(request);
-    httpRequestSeconds.observe({ method: request.method, route: request.routeOptions.url ?? 'unknown', status: reply.statusCode }, reply.elapsedTime / 1000);
-    request.log.debug({ method: request.method, path: request.url.split('?')[0], status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request');
+    httpRequestSeconds.observe(
+      { method: request.method, route: request.routeOptions.url ?? 'unknown', status: reply.statusCode },
+      reply.elapsedTime / 1000,
+    );
+    request.log.debug(
+      { method: request.method, path: request.url.split('?')[0], status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
+      'request',
+    );
     done();
   });
 };
 
-const hasBody = ({ headers }: FastifyRequest): boolean => headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+const hasBody = ({ headers }: FastifyRequest): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
-/** Reads the rest of a body that nobody wants for a moment: a client that is still sending would otherwise see a reset instead of the answer. */
+/**
+ * Reads the rest of a body that nobody wants for a moment: a client that is still sending would otherwise see a reset instead of the
+ * answer.
+ */
 const drain = ({ raw }: FastifyRequest): void => {
   const end = setTimeout(() => raw.socket.destroy(), drainMsMax);
   end.unref();
@@ -99,5 +115,7 @@ const addOwnRoutes = (fastify: FastifyInstance, health: Health): void => {
     const status = notReady.length === 0 ? 'ready' : 'not ready';
     return reply.code(notReady.length === 0 ? 200 : 503).send({ status, notReady, ...(degraded.length > 0 && { degraded }) });
   });
-  fastify.get('/metrics', async (_request, reply: FastifyReply) => reply.header('content-type', registry.contentType).send(await registry.metrics()));
+  fastify.get('/metrics', async (_request, reply: FastifyReply) =>
+    reply.header('content-type', registry.contentType).send(await registry.metrics()),
+  );
 };

@@ -21,7 +21,13 @@ export class RateLimitStore {
     const redis = new Redis(redisUrl, { enableOfflineQueue: false, maxRetriesPerRequest: 1, lazyConnect: false });
     redis.on('error', onRedisError);
     // While Redis is away each process counts by itself: a limit that is a little too wide beats refusing everybody.
-    const limiter = new RateLimiterRedis({ storeClient: redis, points: limit.points, duration: limit.windowSeconds, keyPrefix: 'pca:rate', insuranceLimiter: memory });
+    const limiter = new RateLimiterRedis({
+      storeClient: redis,
+      points: limit.points,
+      duration: limit.windowSeconds,
+      keyPrefix: 'pca:rate',
+      insuranceLimiter: memory,
+    });
     return new RateLimitStore(limiter, redis);
   }
 

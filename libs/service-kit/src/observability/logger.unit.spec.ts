@@ -12,7 +12,15 @@ it('keeps secrets out of the log, wherever they stand', () => {
     },
   });
   const logger = createLogger({ name: 'test', level: 'info', destination });
-  logger.info({ token: 'hush-1', headers: { authorization: 'Bearer hush-2', cookie: 'hush-3' }, req: { headers: { authorization: 'hush-4' } }, body: { password: 'hush-5', writeKey: 'hush-6' } }, 'shown');
+  logger.info(
+    {
+      token: 'hush-1',
+      headers: { authorization: 'Bearer hush-2', cookie: 'hush-3' },
+      req: { headers: { authorization: 'hush-4' } },
+      body: { password: 'hush-5', writeKey: 'hush-6' },
+    },
+    'shown',
+  );
   expect(JSON.parse(text)).toMatchObject({ level: 'info', msg: 'shown', name: 'test', token: '[redacted]' });
   expect(text).not.toContain('hush');
 });

@@ -8,7 +8,12 @@ const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 export const counter = <L extends string>(name: `pca_${string}_total`, help: string, labelNames: readonly L[] = []): Counter<L> =>
   new Counter({ name, help, labelNames: [...labelNames], registers: [registry] });
 
-export const gauge = <L extends string>(name: `pca_${string}`, help: string, labelNames: readonly L[] = [], collect?: (gauge: Gauge<L>) => void | Promise<void>): Gauge<L> =>
+export const gauge = <L extends string>(
+  name: `pca_${string}`,
+  help: string,
+  labelNames: readonly L[] = [],
+  collect?: (gauge: Gauge<L>) => void | Promise<void>,
+): Gauge<L> =>
   new Gauge<L>({
     name,
     help,
@@ -21,8 +26,12 @@ export const gauge = <L extends string>(name: `pca_${string}`, help: string, lab
     }),
   });
 
-export const histogram = <L extends string>(name: `pca_${string}_seconds`, help: string, labelNames: readonly L[] = [], buckets: number[] = seconds): Histogram<L> =>
-  new Histogram({ name, help, labelNames: [...labelNames], buckets, registers: [registry] });
+export const histogram = <L extends string>(
+  name: `pca_${string}_seconds`,
+  help: string,
+  labelNames: readonly L[] = [],
+  buckets: number[] = seconds,
+): Histogram<L> => new Histogram({ name, help, labelNames: [...labelNames], buckets, registers: [registry] });
 
 export const httpRequestSeconds = histogram('pca_http_request_seconds', 'Time of HTTP requests by route', ['method', 'route', 'status']);
 export const graphqlOperationSeconds = histogram('pca_graphql_operation_seconds', 'Time of GraphQL operations', ['operation', 'type']);

@@ -26,7 +26,13 @@ export const startTracing = (service: string, endpoint: string | undefined): (()
 const tracer = trace.getTracer('pca');
 
 /** Runs `work` in a span; a throw is recorded on it. Costs one comparison when tracing is off. */
-export const inSpan = async <T>(name: string, kind: SpanKind, attributes: Attributes, work: () => Promise<T>, parent?: Context): Promise<T> => {
+export const inSpan = async <T>(
+  name: string,
+  kind: SpanKind,
+  attributes: Attributes,
+  work: () => Promise<T>,
+  parent?: Context,
+): Promise<T> => {
   if (!enabled) return work();
   const base = parent ?? context.active();
   const span = tracer.startSpan(name, { kind, attributes }, base);

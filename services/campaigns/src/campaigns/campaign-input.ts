@@ -6,16 +6,27 @@ import { orderFields } from './campaign-order.js';
 /** Largest amount of money in an input, units of its currency: micros stay exact integers below it. */
 const moneyMax = 1_000_000_000;
 
-/** Text that can be stored and shown: no NUL or other control character, trimmed, composed (NFC). Right-to-left names are names like any other. */
+/**
+ * Text that can be stored and shown: no NUL or other control character, trimmed, composed (NFC). Right-to-left names are names like any
+ * other.
+ */
 export const textSchema = (lengthMax: number) =>
   z
     .string()
     .transform((text) => text.normalize('NFC').trim())
-    .pipe(z.string().min(1).max(lengthMax).refine((text) => !/[\u0000-\u001f\u007f]|\p{Surrogate}/u.test(text), 'must not hold control characters'));
+    .pipe(
+      z
+        .string()
+        .min(1)
+        .max(lengthMax)
+        .refine((text) => !/[\u0000-\u001f\u007f]|\p{Surrogate}/u.test(text), 'must not hold control characters'),
+    );
 
 export const moneySchema = z.number().nonnegative().max(moneyMax);
 export const daySchema = z.iso.date();
-export const dayOrInstantSchema = z.union([z.iso.date(), z.iso.datetime({ offset: true })], { error: 'must be a day (YYYY-MM-DD) or an ISO 8601 instant' });
+export const dayOrInstantSchema = z.union([z.iso.date(), z.iso.datetime({ offset: true })], {
+  error: 'must be a day (YYYY-MM-DD) or an ISO 8601 instant',
+});
 
 const currencies = new Set(Intl.supportedValuesOf('currency'));
 export const currencySchema = z
@@ -43,9 +54,11 @@ export const createCampaignSchema = z
     clientMutationId: clientMutationIdSchema,
   })
   .refine((input) => !input.endDate || input.endDate >= input.startDate, endAfterStart);
-export type CreateCampaign = z.output<typeof createCampaignSchema>;
 
-/** What is absent stays as it is; null clears what may be empty. Platform and currency never change: its recorded days are counted under them. */
+/**
+ * What is absent stays as it is; null clears what may be empty. Platform and currency never change: its recorded days are counted under
+ * them.
+ */
 export const updateCampaignSchema = z.strictObject({
   expectedVersion: z.int().positive(),
   name: textSchema(256).optional(),
@@ -57,27 +70,27 @@ export const updateCampaignSchema = z.strictObject({
   endDate: daySchema.nullable().optional(),
   clientMutationId: clientMutationIdSchema,
 });
-export type UpdateCampaign = z.output<typeof updateCampaignSchema>;
 
 export const idsMax = 200;
 const number = z.number();
 
-export const campaignFilterSchema = z.strictObject({
-  ids: z.array(z.uuid()).max(idsMax).optional(),
-  platform: textSchema(64).optional(),
-  status: statusSchema.optional(),
-  objective: textSchema(64).optional(),
-  vertical: textSchema(64).optional(),
-  currency: currencySchema.optional(),
-  search: textSchema(256).optional(),
-  from: daySchema.optional(),
-  to: daySchema.optional(),
-  min_spend: number.nonnegative().max(moneyMax).optional(),
-  max_spend: number.nonnegative().max(moneyMax).optional(),
-  min_ctr: number.nonnegative().optional(),
-  max_ctr: number.nonnegative().optional(),
-  min_conversions: number.nonnegative().max(moneyMax).optional(),
-})
+export const campaignFilterSchema = z
+  .strictObject({
+    ids: z.array(z.uuid()).max(idsMax).optional(),
+    platform: textSchema(64).optional(),
+    status: statusSchema.optional(),
+    objective: textSchema(64).optional(),
+    vertical: textSchema(64).optional(),
+    currency: currencySchema.optional(),
+    search: textSchema(256).optional(),
+    from: daySchema.optional(),
+    to: daySchema.optional(),
+    min_spend: number.nonnegative().max(moneyMax).optional(),
+    max_spend: number.nonnegative().max(moneyMax).optional(),
+    min_ctr: number.nonnegative().optional(),
+    max_ctr: number.nonnegative().optional(),
+    min_conversions: number.nonnegative().max(moneyMax).optional(),
+  })
   .refine((filter) => !filter.from || !filter.to || filter.from <= filter.to, { error: 'from must not lie after to', path: ['from'] });
 export type CampaignFilter = z.output<typeof campaignFilterSchema>;
 

@@ -1,7 +1,19 @@
 import { DomainError } from '@pca/errors';
 import { z } from 'zod';
 
-export const orderFields = ['NAME', 'SPEND', 'IMPRESSIONS', 'CLICKS', 'CONVERSIONS', 'CTR', 'CPC', 'CPA', 'ROAS', 'START_DATE', 'CREATED_AT'] as const;
+export const orderFields = [
+  'NAME',
+  'SPEND',
+  'IMPRESSIONS',
+  'CLICKS',
+  'CONVERSIONS',
+  'CTR',
+  'CPC',
+  'CPA',
+  'ROAS',
+  'START_DATE',
+  'CREATED_AT',
+] as const;
 export type OrderField = (typeof orderFields)[number];
 export type OrderDirection = 'ASC' | 'DESC';
 export interface CampaignOrder {
@@ -13,7 +25,8 @@ export interface CampaignOrder {
 export const defaultOrder: CampaignOrder = { field: 'CREATED_AT', direction: 'DESC' };
 
 /**
- * SQL of each order by the alias of the sums, and the type that a cursor's value is read as. They are the expressions that migration 0001 indexes.
+ * SQL of each order by the alias of the sums, and the type that a cursor's value is read as. They are the expressions that migration 0001
+ * indexes.
  * A ratio over zero sorts as -1: below every real one.
  */
 const expressions: Readonly<Record<OrderField, { sql: (sums: string) => string; type: string }>> = {

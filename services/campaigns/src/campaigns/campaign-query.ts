@@ -37,10 +37,16 @@ const source = (filter: CampaignFilter, parameters: Parameters): { from: string;
     ...(filter.to ? [`p.date <= ${parameters.add(filter.to)}::date`] : []),
   ];
   const sums = sumColumns.map((column) => `coalesce(sum(p.${column}), 0)::bigint as ${column}`).join(', ');
-  return { from: `campaign c cross join lateral (select ${sums} from performance p where p.campaign_id = c.id and ${bounds.join(' and ')}) s`, sums: 's' };
+  return {
+    from: `campaign c cross join lateral (select ${sums} from performance p where p.campaign_id = c.id and ${bounds.join(' and ')}) s`,
+    sums: 's',
+  };
 };
 
-const ofWorkspace = (workspaceId: string, parameters: Parameters): string[] => [`c.workspace_id = ${parameters.add(workspaceId)}`, 'c.deleted_at is null'];
+const ofWorkspace = (workspaceId: string, parameters: Parameters): string[] => [
+  `c.workspace_id = ${parameters.add(workspaceId)}`,
+  'c.deleted_at is null',
+];
 
 const conditions = (filter: CampaignFilter, sums: string, parameters: Parameters): string[] => {
   const where: string[] = [];
@@ -71,18 +77,22 @@ const conditions = (filter: CampaignFilter, sums: string, parameters: Parameters
 const afterCursor = ({ order, after }: ListRequest, sums: string, parameters: Parameters): string[] => {
   if (!after) return [];
   const { sql, type } = orderExpression(order, sums);
-  return [`(${sql}, c.id) ${order.direction === 'ASC' ? '>' : '<'} (${parameters.add(after.value)}::${type}, ${parameters.add(after.id)}::uuid)`];
+  return [
+    `(${sql}, c.id) ${order.direction === 'ASC' ? '>' : '<'} (${parameters.add(after.value)}::${type}, ${parameters.add(after.id)}::uuid)`,
+  ];
 };
 
 const columns = `${campaignColumns}, ${sumColumns.map((column) => `c.${column}`).join(', ')}, c.order_value::text`;
 const byOrder = ({ direction }: CampaignOrder): string => `order by c.order_value ${direction}, c.id ${direction}`;
-const page = ({ limit, offset = 0 }: ListRequest, parameters: Parameters): string => `limit ${parameters.add(limit)} offset ${parameters.add(offset)}`;
+const page = ({ limit, offset = 0 }: ListRequest, parameters: Parameters): string =>
+  `limit ${parameters.add(limit)} offset ${parameters.add(offset)}`;
 
 /** How many campaigns in order are looked at before the filter is given the lead. */
 export const probedMax = 2_000;
 
 /**
- * The page if the first 2,000 campaigns in order hold it, else an incomplete one: a walk along the order's index, which is the fastest plan by far for
+ * The page if the first 2,000 campaigns in order hold it, else an incomplete one: a walk along the order's index, which is the fastest plan
+ * by far for
  * a filter that many campaigns pass, and bounded for one that few do. Undefined where sums come from days: no index is in their order.
  */
 export const probeStatement = (request: ListRequest): Statement | undefined => {
@@ -99,17 +109,23 @@ export const probeStatement = (request: ListRequest): Statement | undefined => {
 };
 
 /** Whether the probe's page is the page even when it is not full: nothing is filtered out, and it lies within what the probe looks at. */
-export const seesAll = ({ filter, limit, offset = 0 }: ListRequest): boolean => Object.keys(filter).length === 0 && offset + limit <= probedMax;
+export const seesAll = ({ filter, limit, offset = 0 }: ListRequest): boolean =>
+  Object.keys(filter).length === 0 && offset + limit <= probedMax;
 
 /**
- * The page whatever the filter is: what matches is gathered first and sorted then. `offset 0` keeps the planner from walking along the order's index
+ * The page whatever the filter is: what matches is gathered first and sorted then. `offset 0` keeps the planner from walking along the
+ * order's index
  * instead, where a filter at odds with the order (the cheapest of those that spend most) makes it visit every campaign one by one.
  */
 export const listStatement = (request: ListRequest): Statement => {
   const { workspaceId, filter, order } = request;
   const parameters = new Parameters();
   const { from, sums } = source(filter, parameters);
-  const where = [...ofWorkspace(workspaceId, parameters), ...conditions(filter, sums, parameters), ...afterCursor(request, sums, parameters)];
+  const where = [
+    ...ofWorkspace(workspaceId, parameters),
+    ...conditions(filter, sums, parameters),
+    ...afterCursor(request, sums, parameters),
+  ];
   const ownSums = sumColumns.map((column) => `${sums}.${column}`).join(', ');
   const text = `select ${columns} from (
       select ${campaignColumns.replaceAll('::text', '')}, ${ownSums}, ${orderExpression(order, sums).sql} as order_value

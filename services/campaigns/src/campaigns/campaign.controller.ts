@@ -15,7 +15,11 @@ export class CampaignController {
   async list(@CurrentCall() call: CallContext, @Query() query: Record<string, unknown>): Promise<object> {
     const { first, after, orderBy, ...filter } = parse(listQuerySchema, { ...query });
     const page = await this.service.page(call, { filter, orderBy, first, after });
-    return { campaigns: page.edges.map(({ node }) => campaignTypeOf(node)), hasNextPage: page.hasNextPage, endCursor: page.edges.at(-1)?.cursor ?? null };
+    return {
+      campaigns: page.edges.map(({ node }) => campaignTypeOf(node)),
+      hasNextPage: page.hasNextPage,
+      endCursor: page.edges.at(-1)?.cursor ?? null,
+    };
   }
 
   @Get(':id')
@@ -40,7 +44,12 @@ export class CampaignController {
 
   @Patch(':id')
   @RequireScope('campaigns:write')
-  async update(@CurrentCall() call: CallContext, @Param('id') id: string, @Body() body: unknown, @Headers('idempotency-key') key: string | undefined): Promise<CampaignType> {
+  async update(
+    @CurrentCall() call: CallContext,
+    @Param('id') id: string,
+    @Body() body: unknown,
+    @Headers('idempotency-key') key: string | undefined,
+  ): Promise<CampaignType> {
     return campaignTypeOf(await this.service.update(call, id, body, key));
   }
 

@@ -63,7 +63,11 @@ export class CampaignResolver {
 
   @Mutation(() => CampaignType)
   @RequireScope('campaigns:write')
-  async updateCampaign(@CurrentCall() call: CallContext, @Args('id', { type: () => ID }) id: string, @Args('input') input: UpdateCampaignInput): Promise<CampaignType> {
+  async updateCampaign(
+    @CurrentCall() call: CallContext,
+    @Args('id', { type: () => ID }) id: string,
+    @Args('input') input: UpdateCampaignInput,
+  ): Promise<CampaignType> {
     return campaignTypeOf(await this.service.update(call, id, { ...input }));
   }
 
@@ -97,7 +101,11 @@ const changeOf = (entry: AuditEntry): CampaignChange => ({
   action: entry.action,
   actor: entry.actor,
   at: entry.at.toISOString(),
-  changes: Object.entries(entry.changes as FieldChanges).map(([field, { before, after }]) => ({ field, before: textOf(before), after: textOf(after) })),
+  changes: Object.entries(entry.changes as FieldChanges).map(([field, { before, after }]) => ({
+    field,
+    before: textOf(before),
+    after: textOf(after),
+  })),
 });
 
 const textOf = (value: unknown): string | null => (value === null || value === undefined ? null : JSON.stringify(value));

@@ -69,7 +69,9 @@ export class CampaignService {
     const after = listing.after ? decodeCursor(listing.after, order) : undefined;
     // One more than asked for tells whether there is another page.
     const listed = await this.store.list({ workspaceId: call.workspaceId, filter, order, limit: first + 1, ...(after && { after }) });
-    const edges = listed.slice(0, first).map(({ campaign, orderValue }) => ({ node: campaign, cursor: encodeCursor(order, { value: orderValue, id: campaign.id }) }));
+    const edges = listed
+      .slice(0, first)
+      .map(({ campaign, orderValue }) => ({ node: campaign, cursor: encodeCursor(order, { value: orderValue, id: campaign.id }) }));
     return { edges, hasNextPage: listed.length > first, filter };
   }
 
@@ -84,7 +86,10 @@ export class CampaignService {
 
   /** In the order of `ids`; what is no id of this workspace is undefined. */
   byIds(call: CallContext, ids: readonly string[]): Promise<(Campaign | undefined)[]> {
-    return this.store.byIds(call.workspaceId, ids.map((id) => (campaignIdSchema.safeParse(id).success ? id : '00000000-0000-0000-0000-000000000000')));
+    return this.store.byIds(
+      call.workspaceId,
+      ids.map((id) => (campaignIdSchema.safeParse(id).success ? id : '00000000-0000-0000-0000-000000000000')),
+    );
   }
 
   create(call: CallContext, input: unknown, idempotencyKey?: string): Promise<Campaign> {
@@ -125,14 +130,20 @@ export class CampaignService {
   update(call: CallContext, id: string, input: unknown, idempotencyKey?: string): Promise<Campaign> {
     const { clientMutationId, expectedVersion, dailyBudget, ...rest } = parse(updateCampaignSchema, input);
     const campaignId = parse(campaignIdSchema, id, 'id');
-    const wanted: CampaignChange = { ...rest, ...(dailyBudget !== undefined && { dailyBudgetMicros: dailyBudget === null ? null : micros(dailyBudget) }) };
+    const wanted: CampaignChange = {
+      ...rest,
+      ...(dailyBudget !== undefined && { dailyBudgetMicros: dailyBudget === null ? null : micros(dailyBudget) }),
+    };
     const key = idempotencyKey ?? clientMutationId ?? undefined;
     const request = { campaignId, expectedVersion, wanted };
     return this.database.transaction((manager) =>
       withIdempotency(manager, { workspaceId: call.workspaceId, key, operation: 'updateCampaign', request }, async () => {
         const before = await this.lockLive(manager, call, campaignId);
         if (before.version !== expectedVersion) {
-          throw new DomainError('CONFLICT', `The campaign is at version ${before.version}`, { currentVersion: before.version, expectedVersion });
+          throw new DomainError('CONFLICT', `The campaign is at version ${before.version}`, {
+            currentVersion: before.version,
+            expectedVersion,
+          });
         }
         return this.applyChange(manager, call, before, wanted);
       }),
@@ -150,7 +161,9 @@ export class CampaignService {
       await this.store.markDeleted(manager, campaign.id);
       await this.performance.removeFromTotals(manager, { ...campaign, workspaceId: call.workspaceId });
       await this.audit.add(manager, call, { entityType: 'campaign', entityId: campaign.id, action: 'deleted', changes: {} });
-      await enqueue(manager, [makeEvent(campaignDeleted, { campaignId: campaign.id, version: campaign.version + 1, actor: call.actor }, call)]);
+      await enqueue(manager, [
+        makeEvent(campaignDeleted, { campaignId: campaign.id, version: campaign.version + 1, actor: call.actor }, call),
+      ]);
       return true;
     });
   }
@@ -162,7 +175,9 @@ export class CampaignService {
   }
 
   private async applyChange(manager: EntityManager, call: CallContext, before: Campaign, wanted: CampaignChange): Promise<Campaign> {
-    const changed = (Object.keys(wanted) as (keyof CampaignChange)[]).filter((name) => wanted[name] !== undefined && wanted[name] !== before[name]);
+    const changed = (Object.keys(wanted) as (keyof CampaignChange)[]).filter(
+      (name) => wanted[name] !== undefined && wanted[name] !== before[name],
+    );
     if (changed.length === 0) return before;
     const after = { ...before, ...wanted };
     if (after.endDate && after.endDate < after.startDate) throw new DomainError('BAD_USER_INPUT', 'endDate: must not lie before startDate');
@@ -186,8 +201,10 @@ export class CampaignService {
 }
 
 const notFound = (id: string): DomainError => new DomainError('NOT_FOUND', 'No such campaign in this workspace', { id });
-const withoutNulls = (input: object): Record<string, unknown> => Object.fromEntries(Object.entries(input).filter(([, value]) => value !== null && value !== undefined));
-const textOrUndefined = (value: unknown): string | undefined => (typeof value === 'string' && !Number.isNaN(Date.parse(value)) ? value : undefined);
+const withoutNulls = (input: object): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(input).filter(([, value]) => value !== null && value !== undefined));
+const textOrUndefined = (value: unknown): string | undefined =>
+  typeof value === 'string' && !Number.isNaN(Date.parse(value)) ? value : undefined;
 
 /** A campaign as events and the audit show it. */
 export const snapshotOf = ({ sums: _sums, createdAt: _createdAt, updatedAt: _updatedAt, ...campaign }: Campaign) => campaign;

@@ -12,7 +12,9 @@ export interface ListedCampaign {
 }
 
 export type NewCampaign = Omit<Campaign, 'createdAt' | 'updatedAt' | 'version' | 'sums'> & { workspaceId: string; account: string };
-export type CampaignChange = Partial<Pick<Campaign, 'name' | 'status' | 'objective' | 'vertical' | 'dailyBudgetMicros' | 'startDate' | 'endDate'>>;
+export type CampaignChange = Partial<
+  Pick<Campaign, 'name' | 'status' | 'objective' | 'vertical' | 'dailyBudgetMicros' | 'startDate' | 'endDate'>
+>;
 
 const sumsOfRowSql = 'c.impressions, c.clicks, c.spend_micros, c.conversions_micros, c.conversion_value_micros';
 const columnOf: Readonly<Record<keyof CampaignChange, string>> = {

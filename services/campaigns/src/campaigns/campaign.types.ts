@@ -5,7 +5,8 @@ import { MetricFields } from '../performance/metrics.types.js';
 import { type Campaign, campaignStatuses, type CampaignStatus } from './campaign.js';
 import { orderFields, type OrderDirection, type OrderField } from './campaign-order.js';
 
-const enumOf = <T extends string>(values: readonly T[]): Record<T, T> => Object.fromEntries(values.map((value) => [value, value])) as Record<T, T>;
+const enumOf = <T extends string>(values: readonly T[]): Record<T, T> =>
+  Object.fromEntries(values.map((value) => [value, value])) as Record<T, T>;
 const CampaignStatusEnum = enumOf(campaignStatuses);
 const OrderFieldEnum = enumOf(orderFields);
 const OrderDirectionEnum = enumOf(['ASC', 'DESC'] as const);
@@ -73,7 +74,8 @@ export class CreateCampaignInput {
   @Field(() => Float, { nullable: true, description: 'In units of the currency' }) dailyBudget?: number;
   @Field(() => DateScalar) startDate: string;
   @Field(() => DateScalar, { nullable: true }) endDate?: string;
-  @Field(() => String, { nullable: true, description: 'The same id within 24 hours: the same campaign, made once' }) clientMutationId?: string;
+  @Field(() => String, { nullable: true, description: 'The same id within 24 hours: the same campaign, made once' })
+  clientMutationId?: string;
 }
 
 @InputType({ description: 'What is absent stays; null clears what may be empty' })

@@ -46,7 +46,8 @@ export const countKnownColumns = (header: readonly string[], format: ImportForma
 };
 
 /**
- * @throws DomainError BAD_USER_INPUT when an option names a column that is not there; IMPORT_UNREADABLE when a column that an import cannot do without
+ * @throws DomainError BAD_USER_INPUT when an option names a column that is not there; IMPORT_UNREADABLE when a column that an import cannot
+ * do without
  * is missing, or two could be meant; the details name the option that resolves it.
  */
 export const planColumns = (cells: readonly string[], format: ImportFormat, options: ImportOptions): ColumnPlan => {

@@ -37,7 +37,9 @@ describe('planColumns', () => {
     expect(() => plan('date,campaign,Total_Conversion,Approved_Conversion')).toThrow(
       failure('IMPORT_UNREADABLE', { option: '--map', field: 'conversions', candidates: ['Total_Conversion', 'Approved_Conversion'] }),
     );
-    expect(plan('date,campaign,Total_Conversion,Approved_Conversion', { map: { conversions: 'approved conversion' } }).ignored).toEqual(['Total_Conversion']);
+    expect(plan('date,campaign,Total_Conversion,Approved_Conversion', { map: { conversions: 'approved conversion' } }).ignored).toEqual([
+      'Total_Conversion',
+    ]);
   });
 
   it('keeps what slices a day apart, by one name for a dimension', () => {
@@ -47,7 +49,10 @@ describe('planColumns', () => {
   });
 
   it('lets one column serve two fields when it is told to', () => {
-    expect(plan('date,name,clicks', { map: { campaign: 'name', campaignId: 'name' } }).fields).toMatchObject({ campaign: 'name', campaignId: 'name' });
+    expect(plan('date,name,clicks', { map: { campaign: 'name', campaignId: 'name' } }).fields).toMatchObject({
+      campaign: 'name',
+      campaignId: 'name',
+    });
   });
 
   it('takes the currency from the header of an amount', () => {
@@ -69,7 +74,9 @@ describe('planColumns', () => {
     );
     expect(() => plan('date,campaign,clicks', { breakdown: ['x'] })).toThrow(failure('BAD_USER_INPUT', { option: '--breakdown' }));
     expect(() => plan('date,campaign,x,x', { map: { clicks: 'x' } })).toThrow(failure('IMPORT_UNREADABLE', { candidates: ['x', 'x'] }));
-    expect(() => plan('date,campaign,clicks,sku,asin')).toThrow(failure('IMPORT_UNREADABLE', { option: '--breakdown', candidates: ['sku', 'asin'] }));
+    expect(() => plan('date,campaign,clicks,sku,asin')).toThrow(
+      failure('IMPORT_UNREADABLE', { option: '--breakdown', candidates: ['sku', 'asin'] }),
+    );
     expect(plan('date,campaign,clicks,sku,asin', { breakdown: ['asin'] })).toMatchObject({ breakdown: ['product_id'], ignored: ['sku'] });
   });
 

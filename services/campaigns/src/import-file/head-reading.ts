@@ -1,7 +1,7 @@
 import { DomainError } from '@pca/errors';
 import { type ColumnPlan, countKnownColumns, planColumns } from './column-plan.js';
 import { type DateFormat, detectDateFormat } from './dialect/date-format.js';
-import { type Delimiter, detectDelimiter, sampleRecords, splitOffSeparatorLine } from './dialect/delimiter.js';
+import { type Delimiter, detectDelimiter, type RecordFault, sampleRecords, splitOffSeparatorLine } from './dialect/delimiter.js';
 import { type DecimalMark, detectDecimalMark, type NumberSample } from './dialect/number-format.js';
 import { cellAt } from './dialect/text.js';
 import { importFormatOf } from './import-format.js';
@@ -55,27 +55,22 @@ export const readHead = (head: FileHead, options: ImportOptions): HeadReading =>
     detectDelimiter(beginning, head.whole && beginning.length === text.length, (header) => countKnownColumns(header, format, options));
   const header = readHeader(beginning, head.whole && beginning.length === text.length, delimiter);
   const plan = planColumns(header, format, options);
-  const records = sampleRecords(text, head.whole, delimiter, header.length)
-    .records.slice(1)
-    .filter((record) => record.length === header.length);
-  if (records.length === 0 && !head.whole)
-    throw new DomainError('IMPORT_UNREADABLE', 'No row at the beginning of the file has as many cells as its header', {
-      columns: plan.header,
-    });
+  const { records: all, fault } = sampleRecords(text, head.whole, delimiter, header.length);
+  const records = all.slice(1).filter((record) => record.length === header.length);
   const decimal = options.decimal ?? detectDecimalMark(numberSamples(records, plan));
-  const dateFormat = options.dateFormat ?? dateFormatOf(records, plan);
+  const dateFormat = options.dateFormat ?? dateFormatOf(records, plan, head.whole, fault);
   const { currency, notices } = settle(head, plan, options);
   const reading = describe(plan, { format: format.name, encoding: head.encoding, delimiter, decimal, dateFormat, notices });
   return { reading, plan, delimiter, decimal, dateFormat, platform: options.platform, currency, charsTaken };
 };
 
 const readHeader = (text: string, whole: boolean, delimiter: Delimiter): string[] => {
-  const { records, firstFault } = sampleRecords(text, whole, delimiter);
+  const { records, fault, faultFirst } = sampleRecords(text, whole, delimiter);
   const [header] = records;
-  if (firstFault !== undefined || !header)
+  if (faultFirst || !header)
     throw new DomainError(
       'IMPORT_UNREADABLE',
-      `The header of the file cannot be read: it ${firstFault ?? 'is longer than a record may be'}`,
+      `The header of the file cannot be read: it ${fault?.reason ?? 'is longer than a record may be'}`,
     );
   return header;
 };
@@ -88,9 +83,22 @@ const numberSamples = function* (records: readonly (readonly string[])[], plan: 
   }
 };
 
-const dateFormatOf = (records: readonly (readonly string[])[], plan: ColumnPlan): DateFormat | undefined => {
+/** undefined when the file is over and has no row with a date. */
+const dateFormatOf = (
+  records: readonly (readonly string[])[],
+  plan: ColumnPlan,
+  whole: boolean,
+  fault: RecordFault | undefined,
+): DateFormat | undefined => {
   const cells = new Set(records.map((record) => cellAt(record, plan.fields.date)));
-  return [...cells].every((cell) => cell.trim() === '') ? undefined : detectDateFormat(cells);
+  if ([...cells].some((cell) => cell.trim() !== '')) return detectDateFormat(cells);
+  if (whole) return undefined;
+  const why = fault ? `the record in line ${fault.line} ${fault.reason}` : `none has ${plan.header.length} cells and a date`;
+  throw new DomainError('IMPORT_UNREADABLE', `No row at the beginning of the file can be read to learn its date format: ${why}`, {
+    option: '--date-format',
+    columns: plan.header,
+    ...fault,
+  });
 };
 
 const settle = (head: FileHead, plan: ColumnPlan, options: ImportOptions): { currency: string | undefined; notices: ImportNotice[] } => {

@@ -12,7 +12,9 @@ export interface ImportFormat {
   readonly fields: Readonly<Record<ImportField, readonly (readonly SquashedName[])[]>>;
   /** Column name → dimension: columns that slice a day. */
   readonly dimensions: ReadonlyMap<SquashedName, string>;
-  /** Label → the id that it describes: where the id is there, the label is no part of the breakdown key, for names change and ids do not. */
+  /**
+   * Label → the id that it describes: where the id is there, the label is no part of the breakdown key, for names change and ids do not.
+   */
   readonly labels: ReadonlyMap<string, string>;
 }
 

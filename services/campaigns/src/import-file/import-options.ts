@@ -27,7 +27,10 @@ export interface ImportOptions {
 
 export type ColumnMap = Readonly<Partial<Record<ImportField, string>>>;
 
-/** The options as text, from a command line or a query string; an empty text counts as absent. `map` is `field=column,…`, `breakdown` `column,…`. */
+/**
+ * The options as text, from a command line or a query string; an empty text counts as absent. `map` is `field=column,…`, `breakdown`
+ * `column,…`.
+ */
 export type ImportOptionTexts = Readonly<Partial<Record<keyof ImportOptions, string | undefined>>>;
 
 const optionCharsMax = 8_192;
@@ -60,7 +63,8 @@ export const parseImportOptions = (texts: ImportOptionTexts): ImportOptions => {
 };
 
 /**
- * `campaignId=xyz_campaign_id,spend="Cost, total"`: fields without regard to case and marks; a column that holds a comma or a quote stands in double quotes,
+ * `campaignId=xyz_campaign_id,spend="Cost, total"`: fields without regard to case and marks; a column that holds a comma or a quote stands
+ * in double quotes,
  * with quotes inside doubled.
  * @throws DomainError BAD_USER_INPUT for an unknown field, a field given twice, or text of another shape.
  */

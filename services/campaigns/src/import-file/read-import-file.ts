@@ -9,9 +9,12 @@ import { type BuiltRow, RowBuilder } from './row-builder.js';
 const { headBytes, pieceBytes, batchRowsMax } = importLimits;
 
 /**
- * Reads an ads file as it streams in: `opened` first, then batches of rows and rejections in the order of the file. A faulty row is rejected and never
- * stops the import. Memory is bounded whatever the file. What the source throws passes through; the source is closed when reading ends early.
- * @throws DomainError BAD_USER_INPUT when an option does not fit the file; IMPORT_UNREADABLE when the file is no delimited text or can be read in
+ * Reads an ads file as it streams in: `opened` first, then batches of rows and rejections in the order of the file. A faulty row is
+ * rejected and never
+ * stops the import. Memory is bounded whatever the file. What the source throws passes through; the source is closed when reading ends
+ * early.
+ * @throws DomainError BAD_USER_INPUT when an option does not fit the file; IMPORT_UNREADABLE when the file is no delimited text or can be
+ * read in
  * more than one way: the details name the option that decides, with candidates.
  */
 export async function* readImportFile(

@@ -171,7 +171,8 @@ const isBlank = (cell: string): boolean => cell.trim() === '';
 const quoted = (text: string): string => (unescapedInJson.test(text) ? `"${text}"` : JSON.stringify(text));
 
 /**
- * The slice as text: JSON of [dimension, value] pairs in the order of the dimensions, so that different slices have different keys and equal ones the same,
+ * The slice as text: JSON of [dimension, value] pairs in the order of the dimensions, so that different slices have different keys and
+ * equal ones the same,
  * whatever the order of the columns. Empty values and labels beside their id are left out. Over the limit it is a hash of that text.
  */
 const breakdownKeyOf = (columns: readonly BreakdownColumn[], breakdown: Readonly<Record<string, string>>): string => {

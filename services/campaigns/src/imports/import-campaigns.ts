@@ -54,11 +54,16 @@ export class FileCampaigns {
     const ref = JSON.stringify([platform, account, row.campaignId ?? null, row.campaignId ? null : row.campaignName]);
     const known = this.byRef.get(ref);
     if (!known) {
-      if (this.byRef.size >= campaignsOfFileMax) throw new DomainError('IMPORT_UNREADABLE', `The file names more than ${campaignsOfFileMax} campaigns; is the right column mapped to campaignId?`);
+      if (this.byRef.size >= campaignsOfFileMax)
+        throw new DomainError(
+          'IMPORT_UNREADABLE',
+          `The file names more than ${campaignsOfFileMax} campaigns; is the right column mapped to campaignId?`,
+        );
       this.byRef.set(ref, fileCampaign(ref, row, platform, account, row.currency));
       return { ref };
     }
-    if (known.currency !== row.currency) return { rejected: reject(row, `the campaign's amounts are in ${known.currency} since line ${known.firstLine}`) };
+    if (known.currency !== row.currency)
+      return { rejected: reject(row, `the campaign's amounts are in ${known.currency} since line ${known.firstLine}`) };
     known.rows++;
     if (row.date < known.firstDate) known.firstDate = row.date;
     return { ref };
@@ -70,7 +75,12 @@ export class FileCampaigns {
   }
 }
 
-const reject = (row: ImportRow, reason: string): RejectedRow => ({ line: row.line, column: null, value: row.campaignId ?? row.campaignName ?? '', reason });
+const reject = (row: ImportRow, reason: string): RejectedRow => ({
+  line: row.line,
+  column: null,
+  value: row.campaignId ?? row.campaignName ?? '',
+  reason,
+});
 
 const fileCampaign = (ref: string, row: ImportRow, platform: string, account: string, currency: string): FileCampaign => ({
   ref,

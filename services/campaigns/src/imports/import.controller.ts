@@ -15,10 +15,18 @@ const ndjson = 'application/x-ndjson';
 export class ImportController {
   constructor(private readonly service: ImportService) {}
 
-  /** The body is the file. With `Accept: application/x-ndjson` the answer is a line of progress now and then, and the report or the problem as the last. */
+  /**
+   * The body is the file. With `Accept: application/x-ndjson` the answer is a line of progress now and then, and the report or the problem
+   * as the last.
+   */
   @Post()
   @RequireScope('campaigns:write')
-  async create(@CurrentCall() call: CallContext, @Query() query: Record<string, string>, @Req() request: ServiceRequest, @Res() reply: FastifyReply): Promise<void> {
+  async create(
+    @CurrentCall() call: CallContext,
+    @Query() query: Record<string, string>,
+    @Req() request: ServiceRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
     const options = parseImportOptions(query);
     const file = fileOf(request);
     if (!request.headers.accept?.includes(ndjson)) {

@@ -44,11 +44,18 @@ export class ImportService {
   ) {}
 
   /**
-   * Reads a whole file, then merges it, some campaigns a transaction. A failure while reading stores nothing; one while merging leaves whole campaigns
+   * Reads a whole file, then merges it, some campaigns a transaction. A failure while reading stores nothing; one while merging leaves
+   * whole campaigns
    * merged, and the same file again does the rest. `onProgress` is called at most twice a second.
    */
-  async run(call: CallContext, options: ImportOptions, file: AsyncIterable<Buffer>, onProgress: (progress: ImportProgress) => void): Promise<ImportProgress> {
-    if (this.running >= this.limits.atOnceMax) throw new DomainError('RATE_LIMITED', 'Other imports are running; try again when they are done', { retryAfterSeconds: 10 });
+  async run(
+    call: CallContext,
+    options: ImportOptions,
+    file: AsyncIterable<Buffer>,
+    onProgress: (progress: ImportProgress) => void,
+  ): Promise<ImportProgress> {
+    if (this.running >= this.limits.atOnceMax)
+      throw new DomainError('RATE_LIMITED', 'Other imports are running; try again when they are done', { retryAfterSeconds: 10 });
     this.running++;
     const importId = uuidv7();
     const report = emptyReport();
@@ -79,7 +86,11 @@ export class ImportService {
     return { importId, state, report };
   }
 
-  private teller(importId: string, report: ImportReport, onProgress: (progress: ImportProgress) => void): (state: ImportState) => Promise<void> {
+  private teller(
+    importId: string,
+    report: ImportReport,
+    onProgress: (progress: ImportProgress) => void,
+  ): (state: ImportState) => Promise<void> {
     let last = 0;
     return async (state) => {
       if (Date.now() - last < progressMs) return;
@@ -89,7 +100,13 @@ export class ImportService {
     };
   }
 
-  private async read(importId: string, options: ImportOptions, file: AsyncIterable<Buffer>, report: ImportReport, tell: () => Promise<void>): Promise<FileCampaigns> {
+  private async read(
+    importId: string,
+    options: ImportOptions,
+    file: AsyncIterable<Buffer>,
+    report: ImportReport,
+    tell: () => Promise<void>,
+  ): Promise<FileCampaigns> {
     const found = new FileCampaigns();
     const bounded = boundedBytes(file, this.limits.bytesMax);
     await this.store.stage(importId, stagedRows(readImportFile(bounded, options), found, report, tell));
@@ -97,7 +114,13 @@ export class ImportService {
     return found;
   }
 
-  private async merge(call: CallContext, importId: string, found: FileCampaigns, report: ImportReport, tell: () => Promise<void>): Promise<void> {
+  private async merge(
+    call: CallContext,
+    importId: string,
+    found: FileCampaigns,
+    report: ImportReport,
+    tell: () => Promise<void>,
+  ): Promise<void> {
     const sorted = found.sorted();
     for (let start = 0; start < sorted.length; start += mergeCampaignsMax) {
       const part = sorted.slice(start, start + mergeCampaignsMax);
@@ -129,7 +152,11 @@ export class ImportService {
         created++;
       }
     }
-    const locked = await this.performanceStore.lockCampaigns(manager, call.workspaceId, targets.map(({ id }) => id));
+    const locked = await this.performanceStore.lockCampaigns(
+      manager,
+      call.workspaceId,
+      targets.map(({ id }) => id),
+    );
     const { keys, changedRows } = await this.performance.write(manager, call, locked, this.store.sourceOf(importId, targets));
     return {
       created,
@@ -137,7 +164,12 @@ export class ImportService {
       changedRows,
       rows: targets.reduce((total, { rows }) => total + rows, 0),
       rowsRejected: refused.reduce((total, { campaign }) => total + campaign.rows, 0),
-      rejected: refused.map(({ campaign, reason }) => ({ line: campaign.firstLine, column: null, value: campaign.name, reason: `${reason} (${campaign.rows} rows of this campaign)` })),
+      rejected: refused.map(({ campaign, reason }) => ({
+        line: campaign.firstLine,
+        column: null,
+        value: campaign.name,
+        reason: `${reason} (${campaign.rows} rows of this campaign)`,
+      })),
     };
   }
 
@@ -177,7 +209,12 @@ async function* boundedBytes(file: AsyncIterable<Buffer>, bytesMax: number): Asy
   }
 }
 
-async function* stagedRows(items: ReturnType<typeof readImportFile>, found: FileCampaigns, report: ImportReport, tell: () => Promise<void>): AsyncGenerator<StagedRow[]> {
+async function* stagedRows(
+  items: ReturnType<typeof readImportFile>,
+  found: FileCampaigns,
+  report: ImportReport,
+  tell: () => Promise<void>,
+): AsyncGenerator<StagedRow[]> {
   for await (const item of items) {
     if (item.kind === 'opened') {
       report.reading = item.reading;

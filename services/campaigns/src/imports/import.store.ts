@@ -23,12 +23,22 @@ export class ImportStore {
   constructor(private readonly database: Database) {}
 
   async start(job: Pick<ImportJob, 'id' | 'workspaceId' | 'actor' | 'options' | 'report'>): Promise<void> {
-    await this.database.manager.insert(ImportJob, { ...job, state: 'READING', createdAt: new Date(), heartbeatAt: new Date(), endedAt: null });
+    await this.database.manager.insert(ImportJob, {
+      ...job,
+      state: 'READING',
+      createdAt: new Date(),
+      heartbeatAt: new Date(),
+      endedAt: null,
+    });
   }
 
   async progress(id: string, state: ImportState, report: ImportReport): Promise<void> {
     const ended = state === 'DONE' || state === 'FAILED';
-    await this.database.manager.update(ImportJob, { id }, { state, report, heartbeatAt: new Date(), ...(ended && { endedAt: new Date() }) });
+    await this.database.manager.update(
+      ImportJob,
+      { id },
+      { state, report, heartbeatAt: new Date(), ...(ended && { endedAt: new Date() }) },
+    );
   }
 
   async find(workspaceId: string, id: string): Promise<ImportJob | null> {
@@ -45,7 +55,9 @@ export class ImportStore {
     let failure: Error | undefined;
     try {
       await client.query('set statement_timeout = 0');
-      const sink = client.query(copyFrom(`copy import_row (import_id, campaign_ref, date, breakdown_key, ${sumColumns.join(', ')}) from stdin`));
+      const sink = client.query(
+        copyFrom(`copy import_row (import_id, campaign_ref, date, breakdown_key, ${sumColumns.join(', ')}) from stdin`),
+      );
       await pipeline(copyText(importId, batches), sink);
     } catch (error) {
       failure = error as Error;
@@ -60,14 +72,20 @@ export class ImportStore {
     await this.database.pool.query('delete from import_row where import_id = $1', [importId]);
   }
 
-  /** One merge at a time in a workspace: two imports that both create the same campaign would otherwise collide. Until the transaction ends. */
+  /**
+   * One merge at a time in a workspace: two imports that both create the same campaign would otherwise collide. Until the transaction ends.
+   */
   async lockWorkspace(manager: EntityManager, workspaceId: string): Promise<void> {
     await manager.query('set local statement_timeout = 0');
     await manager.query(`select pg_advisory_xact_lock(hashtext('pca:import'), hashtext($1))`, [workspaceId]);
   }
 
   /** Live campaigns that a file's campaigns may be: by the platform's id, by our id, or, where the file gives none, by name. */
-  async candidates(manager: EntityManager, workspaceId: string, campaigns: readonly FileCampaign[]): Promise<(LockedCampaign & { ref: string })[]> {
+  async candidates(
+    manager: EntityManager,
+    workspaceId: string,
+    campaigns: readonly FileCampaign[],
+  ): Promise<(LockedCampaign & { ref: string })[]> {
     return manager.query(
       `select f.ref, c.id, c.platform, c.currency
        from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) as f (ref, platform, account, external_id, name)
@@ -102,12 +120,15 @@ export class ImportStore {
     await this.database.pool.query(
       `update import_job set state = 'FAILED', ended_at = now() where state in ('READING', 'MERGING') and heartbeat_at < now() - interval '${staleMinutes} minutes'`,
     );
-    await this.database.pool.query(`delete from import_row r where not exists (select 1 from import_job j where j.id = r.import_id and j.state in ('READING', 'MERGING'))`);
+    await this.database.pool.query(
+      `delete from import_row r where not exists (select 1 from import_job j where j.id = r.import_id and j.state in ('READING', 'MERGING'))`,
+    );
   }
 }
 
 /** Text of COPY: backslash, tab, newline and return are escaped, everything else is as it is. */
-const escapeCopy = (text: string): string => text.replace(/[\\\t\n\r]/g, (character) => ({ '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' })[character] ?? '');
+const escapeCopy = (text: string): string =>
+  text.replace(/[\\\t\n\r]/g, (character) => ({ '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' })[character] ?? '');
 
 async function* copyText(importId: string, batches: AsyncIterable<StagedRow[]>): AsyncGenerator<string> {
   for await (const batch of batches) {

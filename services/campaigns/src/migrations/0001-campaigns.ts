@@ -67,7 +67,9 @@ const orderSql = (
     ['created_at', 'created_at'],
   ] as const
 )
-  .map(([name, expression]) => `create index campaign_order_${name} on campaign (workspace_id, (${expression}), id) where deleted_at is null;`)
+  .map(
+    ([name, expression]) => `create index campaign_order_${name} on campaign (workspace_id, (${expression}), id) where deleted_at is null;`,
+  )
   .join('\n');
 
 const performanceSql = `
@@ -143,10 +145,13 @@ export class Campaigns1763800000000 implements MigrationInterface {
   name = 'Campaigns1763800000000';
 
   async up(queryRunner: QueryRunner): Promise<void> {
-    for (const sql of [workspaceSql, campaignSql, orderSql, performanceSql, importSql, auditSql, outboxTableSql, idempotencyTableSql]) await queryRunner.query(sql);
+    for (const sql of [workspaceSql, campaignSql, orderSql, performanceSql, importSql, auditSql, outboxTableSql, idempotencyTableSql])
+      await queryRunner.query(sql);
   }
 
   async down(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query('drop table audit_entry, import_row, import_job, daily_total, performance, campaign, workspace, outbox, idempotency_key');
+    await queryRunner.query(
+      'drop table audit_entry, import_row, import_job, daily_total, performance, campaign, workspace, outbox, idempotency_key',
+    );
   }
 }

@@ -10,7 +10,8 @@ const check = (value: unknown): string => {
 /** A calendar day. An instant is accepted too and becomes the day that it falls on in the time zone of the query. */
 export const DateScalar = new GraphQLScalarType<string, string>({
   name: 'Date',
-  description: 'A calendar day, YYYY-MM-DD. An ISO 8601 instant is accepted as input: it becomes the day it falls on in the time zone of the query.',
+  description:
+    'A calendar day, YYYY-MM-DD. An ISO 8601 instant is accepted as input: it becomes the day it falls on in the time zone of the query.',
   serialize: (value) => String(value),
   parseValue: check,
   parseLiteral: (node) => check(node.kind === Kind.STRING ? node.value : undefined),

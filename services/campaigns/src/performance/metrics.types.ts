@@ -26,4 +26,7 @@ export class PerformancePoint extends MetricFields {
   @Field(() => DateScalar, { description: 'First day of the bucket' }) date: string;
 }
 
-export const pointOf = ({ start, sums }: { start: string; sums: MetricSums }): PerformancePoint => ({ date: start, ...deriveMetrics(sums) });
+export const pointOf = ({ start, sums }: { start: string; sums: MetricSums }): PerformancePoint => ({
+  date: start,
+  ...deriveMetrics(sums),
+});

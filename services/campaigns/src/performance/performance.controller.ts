@@ -39,7 +39,11 @@ export class PerformanceController {
   }
 
   @Get(':id/performance')
-  async series(@CurrentCall() call: CallContext, @Param('id') id: string, @Query() query: Record<string, string>): Promise<PerformancePoint[]> {
+  async series(
+    @CurrentCall() call: CallContext,
+    @Param('id') id: string,
+    @Query() query: Record<string, string>,
+  ): Promise<PerformancePoint[]> {
     const campaign = await this.campaigns.byId(call, parse(campaignIdSchema, id, 'id'));
     if (!campaign) throw new DomainError('NOT_FOUND', 'No such campaign in this workspace', { id });
     const [series = []] = await this.performance.series(call, [campaign.id], parse(seriesQuerySchema, { ...query }));

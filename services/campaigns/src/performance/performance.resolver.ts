@@ -1,4 +1,18 @@
-import { Args, ArgsType, Context, Field, Float, ID, InputType, Int, Mutation, ObjectType, Parent, ResolveField, Resolver } from '@nestjs/graphql';
+import {
+  Args,
+  ArgsType,
+  Context,
+  Field,
+  Float,
+  ID,
+  InputType,
+  Int,
+  Mutation,
+  ObjectType,
+  Parent,
+  ResolveField,
+  Resolver,
+} from '@nestjs/graphql';
 import { callContextOf, type CallContext, CurrentCall, type GraphqlContext, loaderOf, RequireScope } from '@pca/service-kit';
 import { CampaignType } from '../campaigns/campaign.types.js';
 import { DateScalar } from './date.scalar.js';
@@ -53,7 +67,11 @@ export class PerformanceResolver {
   }
 
   @ResolveField(() => [PerformancePoint], { description: 'Series by day, week or month; without from and to over all its days' })
-  async performance(@Parent() campaign: CampaignType, @Context() context: GraphqlContext, @Args() args: SeriesArgs): Promise<PerformancePoint[]> {
+  async performance(
+    @Parent() campaign: CampaignType,
+    @Context() context: GraphqlContext,
+    @Args() args: SeriesArgs,
+  ): Promise<PerformancePoint[]> {
     const request = { from: args.from ?? undefined, to: args.to ?? undefined, interval: args.interval };
     const call = callContextOf(context.request);
     const name = `performance ${JSON.stringify(request)}`;

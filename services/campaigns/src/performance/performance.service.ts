@@ -8,7 +8,14 @@ import { z } from 'zod';
 import { campaignIdSchema, dayOrInstantSchema, moneySchema, textSchema } from '../campaigns/campaign-input.js';
 import { WorkspaceService } from '../workspaces/workspace.service.js';
 import { breakdownKey } from './breakdown.js';
-import { type ChangedDay, type LockedCampaign, PerformanceStore, type PerformanceRow, type RowSource, type UpsertResult } from './performance.store.js';
+import {
+  type ChangedDay,
+  type LockedCampaign,
+  PerformanceStore,
+  type PerformanceRow,
+  type RowSource,
+  type UpsertResult,
+} from './performance.store.js';
 import { bucketSeries, type BucketSums, daysBetween, dayIn, type DaySums, type Interval } from './series.js';
 
 export const recordRowsMax = 1_000;
@@ -65,7 +72,8 @@ export class PerformanceService {
       const ids = [...new Set(rows.map((row) => row.campaignId))];
       const campaigns = await this.store.lockCampaigns(manager, call.workspaceId, ids);
       const missing = ids.filter((id) => !campaigns.some((campaign) => campaign.id === id));
-      if (missing.length > 0) throw new DomainError('NOT_FOUND', 'No such campaign in this workspace', { campaignIds: missing.slice(0, 20) });
+      if (missing.length > 0)
+        throw new DomainError('NOT_FOUND', 'No such campaign in this workspace', { campaignIds: missing.slice(0, 20) });
       const { changedRows } = await this.write(manager, call, campaigns, this.store.sourceOf(rows));
       return { recorded: rows.length, changed: changedRows };
     });
@@ -79,7 +87,9 @@ export class PerformanceService {
     return result;
   }
 
-  /** Series of campaigns over a range, in the order of `ids`. Throws BAD_USER_INPUT for a range that is reversed or longer than ten years. */
+  /**
+   * Series of campaigns over a range, in the order of `ids`. Throws BAD_USER_INPUT for a range that is reversed or longer than ten years.
+   */
   async series(call: CallContext, ids: readonly string[], request: SeriesRequest): Promise<BucketSums[][]> {
     const workspace = await this.workspaces.get(call);
     const range = resolveRange(request, request.timeZone ?? workspace.timeZone);
@@ -110,7 +120,9 @@ const refuseRepeats = (rows: readonly PerformanceRow[]): void => {
     const key = `${row.campaignId} ${row.date} ${row.breakdownKey}`;
     const first = seen.get(key);
     if (first !== undefined) {
-      throw new DomainError('BAD_USER_INPUT', `Rows ${first} and ${index} are the same campaign, day and breakdown; which one counts?`, { rows: [first, index] });
+      throw new DomainError('BAD_USER_INPUT', `Rows ${first} and ${index} are the same campaign, day and breakdown; which one counts?`, {
+        rows: [first, index],
+      });
     }
     seen.set(key, index);
   }
@@ -124,18 +136,24 @@ const eventsOf = (call: CallContext, campaigns: readonly LockedCampaign[], days:
   [...Map.groupBy(days, (day) => day.campaignId)].flatMap(([campaignId, own]) => {
     const currency = campaigns.find((campaign) => campaign.id === campaignId)?.currency ?? '';
     const plain = own.map(({ campaignId: _id, ...day }) => day);
-    return chunks(plain, daysOfEventMax).map((part) => makeEvent(performanceRecorded, { campaignId, currency, days: part, actor: call.actor }, call));
+    return chunks(plain, daysOfEventMax).map((part) =>
+      makeEvent(performanceRecorded, { campaignId, currency, days: part, actor: call.actor }, call),
+    );
   });
 
 const chunks = <T>(items: readonly T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(items.length / size) }, (_unused, index) => items.slice(index * size, (index + 1) * size));
 
 /** Days of a range given as days or instants. Throws BAD_USER_INPUT when it is reversed or too long. */
-export const resolveRange = (range: { from?: string | undefined; to?: string | undefined }, timeZone: string): { from?: string; to?: string } => {
+export const resolveRange = (
+  range: { from?: string | undefined; to?: string | undefined },
+  timeZone: string,
+): { from?: string; to?: string } => {
   const from = range.from === undefined ? undefined : dayIn(range.from, timeZone);
   const to = range.to === undefined ? undefined : dayIn(range.to, timeZone);
   if (from && to && from > to) throw new DomainError('BAD_USER_INPUT', 'from must not lie after to', { from, to });
-  if (from && to && daysBetween(from, to) > rangeDaysMax) throw new DomainError('BAD_USER_INPUT', `A range has at most ${rangeDaysMax} days`, { from, to });
+  if (from && to && daysBetween(from, to) > rangeDaysMax)
+    throw new DomainError('BAD_USER_INPUT', `A range has at most ${rangeDaysMax} days`, { from, to });
   return { ...(from && { from }), ...(to && { to }) };
 };
 
@@ -144,6 +162,7 @@ export const spanOf = (days: readonly DaySums[], range: { from?: string; to?: st
   const from = range.from ?? days[0]?.date;
   const to = range.to ?? days.at(-1)?.date;
   if (!from || !to || from > to) return undefined;
-  if (daysBetween(from, to) > rangeDaysMax) throw new DomainError('BAD_USER_INPUT', `The data spans more than ${rangeDaysMax} days; name from and to`, { from, to });
+  if (daysBetween(from, to) > rangeDaysMax)
+    throw new DomainError('BAD_USER_INPUT', `The data spans more than ${rangeDaysMax} days; name from and to`, { from, to });
   return { from, to };
 };

@@ -37,13 +37,17 @@ export interface UpsertResult {
   days: ChangedDay[];
 }
 
-const sums = (expression: (column: string) => string): string => sumColumns.map((column) => `${expression(column)} as ${column}`).join(', ');
+const sums = (expression: (column: string) => string): string =>
+  sumColumns.map((column) => `${expression(column)} as ${column}`).join(', ');
 const list = (prefix: string): string => sumColumns.map((column) => `${prefix}.${column}`).join(', ');
-const assign = (expression: (column: string) => string): string => sumColumns.map((column) => `${column} = ${expression(column)}`).join(', ');
+const assign = (expression: (column: string) => string): string =>
+  sumColumns.map((column) => `${column} = ${expression(column)}`).join(', ');
 
 /**
- * Writes rows, and with the differences to what stood there before the sums of the campaign's life and of the workspace's days: one statement, so that
- * rows and sums never disagree. Rows that say what is stored already change nothing. Needs the campaigns' rows locked: nobody else may write these days.
+ * Writes rows, and with the differences to what stood there before the sums of the campaign's life and of the workspace's days: one
+ * statement, so that
+ * rows and sums never disagree. Rows that say what is stored already change nothing. Needs the campaigns' rows locked: nobody else may
+ * write these days.
  */
 const upsertSql = (source: RowSource): string => `
   with source as (${source.sql}),
@@ -104,7 +108,10 @@ export class PerformanceStore {
 
   /** The campaigns must be locked. */
   async upsert(manager: EntityManager, source: RowSource): Promise<UpsertResult> {
-    const result = await manager.query<{ keys: number; campaign_id: string | null; date: string; n: number }[]>(upsertSql(source), source.values);
+    const result = await manager.query<{ keys: number; campaign_id: string | null; date: string; n: number }[]>(
+      upsertSql(source),
+      source.values,
+    );
     const keys = result[0]?.keys ?? 0;
     const changed = result.filter((row) => row.campaign_id !== null);
     if (changed.length === 0) return { keys, changedRows: 0, days: [] };
@@ -128,7 +135,9 @@ export class PerformanceStore {
     );
   }
 
-  /** Days of campaigns, summed over their breakdown, by campaign and in the order of time. The caller has checked whose campaigns they are. */
+  /**
+   * Days of campaigns, summed over their breakdown, by campaign and in the order of time. The caller has checked whose campaigns they are.
+   */
   async days(campaignIds: readonly string[], from: string | undefined, to: string | undefined): Promise<ChangedDay[]> {
     const { rows } = await this.database.pool.query<SumsRow & { campaign_id: string; date: string }>(
       `select campaign_id, date::text, ${sums((column) => `sum(${column})::bigint`)} from performance

@@ -36,10 +36,16 @@ const nextBucket = (start: string, interval: Interval): string => {
 };
 
 /** Days summed into buckets over [from, to], both inclusive; buckets without data are there with zeros, so that a chart has no holes. */
-export const bucketSeries = (days: readonly DaySums[], range: { from: string; to: string }, interval: Interval, firstDayOfWeek: number): BucketSums[] => {
+export const bucketSeries = (
+  days: readonly DaySums[],
+  range: { from: string; to: string },
+  interval: Interval,
+  firstDayOfWeek: number,
+): BucketSums[] => {
   const byStart = new Map<string, MetricSums>();
   const end = bucketStart(range.to, interval, firstDayOfWeek);
-  for (let start = bucketStart(range.from, interval, firstDayOfWeek); start <= end; start = nextBucket(start, interval)) byStart.set(start, zeroSums);
+  for (let start = bucketStart(range.from, interval, firstDayOfWeek); start <= end; start = nextBucket(start, interval))
+    byStart.set(start, zeroSums);
   for (const day of days) {
     const start = bucketStart(day.date, interval, firstDayOfWeek);
     const known = byStart.get(start);

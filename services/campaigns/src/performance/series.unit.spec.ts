@@ -6,7 +6,8 @@ import { addDays, bucketSeries, bucketStart, dayIn, type Interval, isTimeZone } 
 /** The twin: walks day by day and asks the calendar of Date for each. */
 const slowStart = (date: string, interval: Interval, firstDayOfWeek: number): string => {
   const day = new Date(`${date}T12:00:00Z`);
-  while (interval === 'WEEK' ? (day.getUTCDay() || 7) !== firstDayOfWeek : interval === 'MONTH' && day.getUTCDate() !== 1) day.setUTCDate(day.getUTCDate() - 1);
+  while (interval === 'WEEK' ? (day.getUTCDay() || 7) !== firstDayOfWeek : interval === 'MONTH' && day.getUTCDate() !== 1)
+    day.setUTCDate(day.getUTCDate() - 1);
   return day.toISOString().slice(0, 10);
 };
 
@@ -17,7 +18,11 @@ it('buckets random days as a walk through the calendar does', () => {
     const firstDayOfWeek = 1 + random.int(7);
     const from = addDays('2023-12-01', random.int(800));
     const to = addDays(from, random.int(120));
-    const days = Array.from({ length: random.int(80) }, () => ({ ...zeroSums, date: addDays(from, random.int(140) - 10), clicks: random.int(50) }));
+    const days = Array.from({ length: random.int(80) }, () => ({
+      ...zeroSums,
+      date: addDays(from, random.int(140) - 10),
+      clicks: random.int(50),
+    }));
     const series = bucketSeries(days, { from, to }, interval, firstDayOfWeek);
 
     const expected = new Map<string, number>();

@@ -24,12 +24,17 @@ class MetricsArgs {
   @Field(() => DateScalar, { nullable: true }) from?: string | null;
   @Field(() => DateScalar, { nullable: true }) to?: string | null;
   @Field(() => String, { nullable: true }) platform?: string | null;
-  @Field(() => String, { nullable: true, description: 'ISO 4217; needed when there are amounts in several currencies' }) currency?: string | null;
+  @Field(() => String, { nullable: true, description: 'ISO 4217; needed when there are amounts in several currencies' }) currency?:
+    string | null;
   @Field(() => IntervalEnum, { defaultValue: 'DAY' }) interval: Interval;
   @Field(() => String, { nullable: true, description: "IANA name; the workspace's when absent" }) timeZone?: string | null;
 }
 
-const analyticsOf = ({ sums, series, ...rest }: WorkspaceTotals): Analytics => ({ ...rest, totals: deriveMetrics(sums), series: series.map(pointOf) });
+const analyticsOf = ({ sums, series, ...rest }: WorkspaceTotals): Analytics => ({
+  ...rest,
+  totals: deriveMetrics(sums),
+  series: series.map(pointOf),
+});
 const given = (args: object): object => Object.fromEntries(Object.entries(args).filter(([, value]) => value != null));
 
 @Resolver(() => Analytics)

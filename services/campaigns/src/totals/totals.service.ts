@@ -44,7 +44,11 @@ export class TotalsService {
     const workspace = await this.workspaces.get(call);
     const timeZone = request.timeZone ?? workspace.timeZone;
     const range = resolveRange(request, timeZone);
-    const bounds = { ...range, ...(request.platform && { platform: request.platform }), ...(request.currency && { currency: request.currency }) };
+    const bounds = {
+      ...range,
+      ...(request.platform && { platform: request.platform }),
+      ...(request.currency && { currency: request.currency }),
+    };
     const days = await this.store.days(call.workspaceId, bounds);
     const currencies = [...new Set(days.map((day) => day.currency))];
     if (currencies.length > 1) {

@@ -16,4 +16,11 @@ export class Workspace {
 }
 
 /** What a workspace is until somebody says otherwise. */
-export const newWorkspace = (id: string): Workspace => ({ id, name: id, timeZone: 'UTC', firstDayOfWeek: 1, reportingCurrency: 'USD', ipPolicy: 'DROP' });
+export const newWorkspace = (id: string): Workspace => ({
+  id,
+  name: id,
+  timeZone: 'UTC',
+  firstDayOfWeek: 1,
+  reportingCurrency: 'USD',
+  ipPolicy: 'DROP',
+});

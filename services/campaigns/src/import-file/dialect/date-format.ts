@@ -106,9 +106,11 @@ const trusted = 0.9;
 
 /**
  * The one format that the dates of the head are written in. Cells that are no date in any format do not count, they are rejected later.
- * Dots mean that the day comes first, as in every locale; otherwise nothing is assumed: day and month are told apart by a day over 12 or not at all.
+ * Dots mean that the day comes first, as in every locale; otherwise nothing is assumed: day and month are told apart by a day over 12 or
+ * not at all.
  * @param cells Distinct cells of the date column.
- * @throws DomainError IMPORT_UNREADABLE when two formats fit, when days stand first in one row and months in another, or when nothing is a date.
+ * @throws DomainError IMPORT_UNREADABLE when two formats fit, when days stand first in one row and months in another, or when nothing is a
+ * date.
  */
 export const detectDateFormat = (cells: Iterable<string>): DateFormat => {
   const days: string[] = [];

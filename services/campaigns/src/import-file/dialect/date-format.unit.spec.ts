@@ -25,7 +25,8 @@ describe('dateReader', () => {
     for (let n = 0; n < 20_000; n++) {
       const format = random.pick(dateFormats);
       const [year, month, day] = [2000 + random.int(100), 1 + random.int(13), random.int(33)];
-      const cell = month === 13 && format.includes('MMM') ? '1 Foo 2023' : written(format, year, month, day, random.pick(['-', '/', '.', ' ']));
+      const cell =
+        month === 13 && format.includes('MMM') ? '1 Foo 2023' : written(format, year, month, day, random.pick(['-', '/', '.', ' ']));
       // The twin: the calendar of Date, which moves an impossible day elsewhere.
       const moved = new Date(Date.UTC(year, month - 1, day));
       const real = moved.getUTCMonth() === month - 1 && moved.getUTCDate() === day;
@@ -76,7 +77,9 @@ describe('detectDateFormat', () => {
       const format = random.pick(dateFormats);
       // Nobody writes the month first with dots; there the convention decides.
       const gap = random.pick(['-', '/', ' ', ...(format === 'MM-DD-YYYY' ? [] : ['.'])]);
-      const cells = Array.from({ length: 1 + random.int(8) }, () => written(format, 2005 + random.int(30), 1 + random.int(12), 1 + random.int(28), gap));
+      const cells = Array.from({ length: 1 + random.int(8) }, () =>
+        written(format, 2005 + random.int(30), 1 + random.int(12), 1 + random.int(28), gap),
+      );
       const message = `seed ${random.seed}, ${cells.join('  ')} as ${format}`;
       try {
         expect(detectDateFormat(cells), message).toBe(format);

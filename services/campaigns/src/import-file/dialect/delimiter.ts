@@ -34,28 +34,37 @@ export const splitOffSeparatorLine = (text: string): { delimiter: Delimiter; cha
   return match ? { delimiter: match[1] as Delimiter, charsTaken: match[0].length } : undefined;
 };
 
-/** The complete records of a piece of text, and what is wrong with its first one. */
+/** What is wrong with a record. */
+export interface RecordFault {
+  readonly line: number;
+  readonly reason: string;
+}
+
+/** The complete records of a piece of text, its first fault, and whether that comes before every record. */
 export const sampleRecords = (
   text: string,
   whole: boolean,
   delimiter: Delimiter,
   width?: number,
-): { records: string[][]; firstFault?: string } => {
+): { records: string[][]; fault: RecordFault | undefined; faultFirst: boolean } => {
   const records: string[][] = [];
-  let firstFault: string | undefined;
+  let fault: RecordFault | undefined;
+  let faultFirst = false;
   const reader = new RecordReader(width === undefined ? { delimiter } : { delimiter, width }, {
     record: (_line, cells) => void records.push(cells),
-    fault: (_line, reason) => {
-      if (records.length === 0) firstFault ??= reason;
+    fault: (line, reason) => {
+      if (records.length === 0) faultFirst = true;
+      fault ??= { line, reason };
     },
   });
   reader.push(text);
   if (whole) reader.end();
-  return firstFault === undefined ? { records } : { records, firstFault };
+  return { records, fault, faultFirst };
 };
 
 /**
- * The delimiter under which the header says most: the number of its columns that are known decides, then how many records are as wide as it.
+ * The delimiter under which the header says most: the number of its columns that are known decides, then how many records are as wide as
+ * it.
  * @param knownColumns How many cells of a header name something.
  * @throws DomainError IMPORT_UNREADABLE when none gives two columns, or two are equally good.
  */

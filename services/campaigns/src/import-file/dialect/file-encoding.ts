@@ -79,7 +79,8 @@ const notText: readonly { bytes: readonly number[]; what: string }[] = [
 const startsWith = (head: Buffer, bytes: readonly number[]): boolean =>
   head.length >= bytes.length && bytes.every((byte, index) => head[index] === byte);
 
-// In UTF-16, digits, delimiters and line ends have a zero for their high byte, always on the same side; a stray NUL does not look like that.
+// In UTF-16, digits, delimiters and line ends have a zero for their high byte, always on the same side; a stray NUL does not look like
+// that.
 const utf16WithoutMark = (head: Buffer): FileEncoding | undefined => {
   let even = 0;
   let odd = 0;

@@ -29,10 +29,18 @@ describe('detectEncoding', () => {
   });
 
   it.each(['windows-1251', 'shift_jis', 'gb18030', 'euc-kr'] as const)('asks for %s, which it cannot tell from others', (encoding) => {
-    const name = { 'windows-1251': 'Летняя кампания', shift_jis: '夏のキャンペーン', gb18030: '夏季促销活动', 'euc-kr': '여름 캠페인 하나' }[encoding];
+    const name = {
+      'windows-1251': 'Летняя кампания',
+      shift_jis: '夏のキャンペーン',
+      gb18030: '夏季促销活动',
+      'euc-kr': '여름 캠페인 하나',
+    }[encoding];
     const bytes = iconv.encode(`date,campaign,clicks\n2023-08-31,${name},5\n`, encoding);
     expect(() => detectEncoding(bytes, true)).toThrow(
-      expect.objectContaining({ code: 'IMPORT_UNREADABLE', details: { option: '--encoding', candidates: expect.arrayContaining([encoding]) } }),
+      expect.objectContaining({
+        code: 'IMPORT_UNREADABLE',
+        details: { option: '--encoding', candidates: expect.arrayContaining([encoding]) },
+      }),
     );
     expect(detectEncoding(bytes, true, encoding)).toEqual({ encoding, assumed: false });
   });
@@ -77,7 +85,7 @@ describe('textDecoding', () => {
       const bytes = iconv.encode(sent, encoding, { addBOM: encoding.startsWith('utf') && random.int(2) === 0 });
       const decoding = textDecoding(encoding);
       let received = '';
-      for (let at = 0; at < bytes.length; ) {
+      for (let at = 0; at < bytes.length;) {
         const size = 1 + random.int(4);
         received += decoding.write(bytes.subarray(at, at + size));
         at += size;

@@ -179,7 +179,8 @@ const plainMicros = (cell: string, mark: DecimalMark | undefined): number => {
 
 /**
  * An amount in micros, rounded half up, exact; 0 for an empty cell or dashes.
- * @param currency The row's currency: an amount that names another one is refused. null: no amount of money, so no currency sign may stand there.
+ * @param currency The row's currency: an amount that names another one is refused. null: no amount of money, so no currency sign may stand
+ * there.
  */
 export const readMicros = (cell: string, mark: DecimalMark | undefined, currency: string | null | undefined): number | NumberFault => {
   const plain = plainMicros(cell, mark);

@@ -17,7 +17,12 @@ const slowMicros = (cell: string, mark: DecimalMark): bigint | null => {
     const [first = '', ...rest] = groups;
     const last = rest.at(-1)!;
     const western = rest.every((group) => group.length === 3) && first.length >= 1 && first.length <= 3;
-    const indian = separators[0] === ',' && rest.slice(0, -1).every((group) => group.length === 2) && last.length === 3 && first.length >= 1 && first.length <= 2;
+    const indian =
+      separators[0] === ',' &&
+      rest.slice(0, -1).every((group) => group.length === 2) &&
+      last.length === 3 &&
+      first.length >= 1 &&
+      first.length <= 2;
     if ((!western && !indian) || first.startsWith('0')) return null;
   }
   const scaled = BigInt(groups.join('') + (fraction ?? '') || '0') * 10n;
@@ -159,7 +164,10 @@ describe('readCount', () => {
 describe('detectDecimalMark', () => {
   const money = (...cells: string[]) => detectDecimalMark(cells.map((cell) => ({ cell, kind: 'money' as const })));
   const withCounts = (cells: string[], counts: string[]) =>
-    detectDecimalMark([...cells.map((cell) => ({ cell, kind: 'money' as const })), ...counts.map((cell) => ({ cell, kind: 'count' as const }))]);
+    detectDecimalMark([
+      ...cells.map((cell) => ({ cell, kind: 'money' as const })),
+      ...counts.map((cell) => ({ cell, kind: 'count' as const })),
+    ]);
 
   it('follows what can be read one way only', () => {
     expect(money('1,234', '5.50')).toBe('.');
@@ -173,7 +181,10 @@ describe('detectDecimalMark', () => {
   });
 
   it('asks when nothing decides, and when numbers contradict each other', () => {
-    const asks = expect.objectContaining({ code: 'IMPORT_UNREADABLE', details: expect.objectContaining({ option: '--decimal', candidates: ['.', ','] }) });
+    const asks = expect.objectContaining({
+      code: 'IMPORT_UNREADABLE',
+      details: expect.objectContaining({ option: '--decimal', candidates: ['.', ','] }),
+    });
     expect(() => money('1,234', '20')).toThrow(asks);
     expect(() => money('5.50', '5,50')).toThrow(asks);
     expect(() => withCounts(['5.50'], ['1.234'])).toThrow(asks);

@@ -37,10 +37,12 @@ const spaceCode = 32;
 const orInfinity = (position: number): number => (position === -1 ? Infinity : position);
 
 /**
- * Delimited text (RFC 4180 with doubled quotes; LF, CRLF and CR, mixed as they come) cut into records as it streams in. Memory is bounded by the
+ * Delimited text (RFC 4180 with doubled quotes; LF, CRLF and CR, mixed as they come) cut into records as it streams in. Memory is bounded
+ * by the
  * longest record allowed, and the outcome does not depend on where chunks end. Empty lines are passed over.
  *
- * A broken record costs as little as can be told for sure. After a bad quote, reading goes on at the next physical line. A record over the limit
+ * A broken record costs as little as can be told for sure. After a bad quote, reading goes on at the next physical line. A record over the
+ * limit
  * is dropped to its end, unless the lines behind an open quote look like rows: then the quote was never closed, and only its line is lost.
  */
 export class RecordReader {
@@ -277,7 +279,12 @@ export class RecordReader {
   }
 
   private reportLong(text: string, start: number, cell: number): void {
-    this.sink.fault(this.line, `is longer than ${this.recordCharsMax} characters`, text.slice(start, start + Math.min(excerptChars, this.recordCharsMax)), cell);
+    this.sink.fault(
+      this.line,
+      `is longer than ${this.recordCharsMax} characters`,
+      text.slice(start, start + Math.min(excerptChars, this.recordCharsMax)),
+      cell,
+    );
   }
 
   private cellAtLimit(text: string, start: number): number {

@@ -22,7 +22,7 @@ const read = (chunks: Iterable<string>, dialect: { delimiter: string; width?: nu
 };
 
 const randomChunks = function* (text: string, random: SeededRandom, chunkMax: number): Generator<string> {
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const size = random.int(chunkMax + 1);
     yield text.slice(at, at + size);
     at += size;
@@ -125,7 +125,24 @@ describe('broken text', () => {
   it('gives the same records and faults wherever chunks end, whatever the text', () => {
     const random = seededRandom('broken');
     for (let n = 0; n < 4_000; n++) {
-      const alphabet = ['a', 'a', '"', '"', ',', ',', '\n', '\n', '\r\n', '\r', ' ', '""', ',"', '",', 'a,b\n', 'long text without an end '];
+      const alphabet = [
+        'a',
+        'a',
+        '"',
+        '"',
+        ',',
+        ',',
+        '\n',
+        '\n',
+        '\r\n',
+        '\r',
+        ' ',
+        '""',
+        ',"',
+        '",',
+        'a,b\n',
+        'long text without an end ',
+      ];
       const text = Array.from({ length: random.int(60) }, () => random.pick(alphabet)).join('');
       const [width, recordCharsMax] = [1 + random.int(3), 4 + random.int(40)];
       const whole = read([text], { delimiter: ',', width }, recordCharsMax);
@@ -136,10 +153,18 @@ describe('broken text', () => {
         ).toEqual(whole);
       const physical = text.split(/\r\n|\n|\r/);
       for (const [line, , excerpt] of whole.faults)
-        expect(physical[line - 1]?.startsWith(excerpt.split(/[\r\n]/)[0] ?? ''), `seed ${random.seed}, line ${line}: ${JSON.stringify(text)}`).toBe(true);
+        expect(
+          physical[line - 1]?.startsWith(excerpt.split(/[\r\n]/)[0] ?? ''),
+          `seed ${random.seed}, line ${line}: ${JSON.stringify(text)}`,
+        ).toBe(true);
       for (const [line, cells] of whole.records)
         expect(physical[line - 1]?.replaceAll('"', '').trimStart(), `seed ${random.seed}, line ${line}: ${JSON.stringify(text)}`).toMatch(
-          new RegExp(`^${cells[0]?.replaceAll('"', '').split(/[\r\n]/)[0]?.trimStart()}`),
+          new RegExp(
+            `^${cells[0]
+              ?.replaceAll('"', '')
+              .split(/[\r\n]/)[0]
+              ?.trimStart()}`,
+          ),
         );
     }
   });
@@ -190,9 +215,12 @@ describe('broken text', () => {
   it('gives up on a file that would have to be read over and over', () => {
     // Every line leaves a quote open when it is read by itself, and none is ever closed when they are read together.
     const line = 'a","\n';
-    expect(() => read(Array.from({ length: 200 }, () => line.repeat(1_000)), { delimiter: ',', width: 2 })).toThrow(
-      expect.objectContaining({ code: 'IMPORT_UNREADABLE' }),
-    );
+    expect(() =>
+      read(
+        Array.from({ length: 200 }, () => line.repeat(1_000)),
+        { delimiter: ',', width: 2 },
+      ),
+    ).toThrow(expect.objectContaining({ code: 'IMPORT_UNREADABLE' }));
   });
 
   it('holds no more text than the limit and a chunk', () => {
