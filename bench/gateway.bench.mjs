@@ -33,7 +33,11 @@ const freePort = async () => {
 const startMeasured = async (script, env) => {
   const port = await freePort();
   const child = fork(script, [], {
-    execArgv: ['--import', resolve(import.meta.dirname, 'gateway/cpu-probe.mjs'), ...(process.env.BENCH_NODE_ARGS ?? '').split(' ').filter(Boolean)],
+    execArgv: [
+      '--import',
+      resolve(import.meta.dirname, 'gateway/cpu-probe.mjs'),
+      ...(process.env.BENCH_NODE_ARGS ?? '').split(' ').filter(Boolean),
+    ],
     env: { ...process.env, NODE_ENV: 'production', APOLLO_TELEMETRY_DISABLED: 'true', PORT: String(port), ...env },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
@@ -45,11 +49,24 @@ const startMeasured = async (script, env) => {
   };
   const url = `http://127.0.0.1:${port}`;
   for (let attempt = 0; attempt < 200; attempt++) {
-    if (await fetch(url).then(() => true, () => false)) break;
+    if (
+      await fetch(url).then(
+        () => true,
+        () => false,
+      )
+    )
+      break;
     if (child.exitCode !== null) throw new Error(`${script} ended with ${child.exitCode}`);
     await sleep(50);
   }
-  return { url, cpuMicros, stop: async () => { child.kill('SIGTERM'); await once(child, 'exit'); } };
+  return {
+    url,
+    cpuMicros,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+    },
+  };
 };
 
 const makeLoad = (url, token, kind) => {
@@ -67,13 +84,15 @@ const makeLoad = (url, token, kind) => {
     run: async (requests) => {
       let left = requests;
       const ms = [];
-      await Promise.all(Array.from({ length: clients }, async () => {
-        while (left-- > 0) {
-          const start = performance.now();
-          await one();
-          ms.push(performance.now() - start);
-        }
-      }));
+      await Promise.all(
+        Array.from({ length: clients }, async () => {
+          while (left-- > 0) {
+            const start = performance.now();
+            await one();
+            ms.push(performance.now() - start);
+          }
+        }),
+      );
       return { p50Ms: median(ms), p99Ms: ms.toSorted((a, b) => a - b)[Math.floor(ms.length * 0.99)] };
     },
     close: () => pool.close(),
@@ -83,14 +102,24 @@ const makeLoad = (url, token, kind) => {
 const round = async ({ load, cpuMicros }, requests) => {
   const before = await cpuMicros();
   const latency = await load.run(requests);
-  return { cpuMs: (await cpuMicros() - before) / 1000 / requests, ...latency };
+  return { cpuMs: ((await cpuMicros()) - before) / 1000 / requests, ...latency };
 };
 
 const sameAnswers = async (a, b, token) => {
   for (let n = 0; n < documents.length; n++) {
-    const ask = async (url) => (await fetch(`${url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, body: bodyOf(documents, 'federated', n) })).json();
+    const ask = async (url) =>
+      (
+        await fetch(`${url}/graphql`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+          body: bodyOf(documents, 'federated', n),
+        })
+      ).json();
     const [one, other] = await Promise.all([ask(a), ask(b)]);
-    if (JSON.stringify(one) !== JSON.stringify(other)) throw new Error(`the answers to document ${n} differ: ${JSON.stringify(one).slice(0, 200)} and ${JSON.stringify(other).slice(0, 200)}`);
+    if (JSON.stringify(one) !== JSON.stringify(other))
+      throw new Error(
+        `the answers to document ${n} differ: ${JSON.stringify(one).slice(0, 200)} and ${JSON.stringify(other).slice(0, 200)}`,
+      );
   }
 };
 
@@ -100,7 +129,10 @@ try {
   const issuer = await ensureLocalIssuer(join(folder, 'issuer'));
   const token = await issuer.issue({ role: 'admin' });
   const jwks = await readFile(issuer.jwksFile, 'utf8');
-  const keys = createServer((_request, response) => response.setHeader('content-type', 'application/json').end(jwks)).listen(0, '127.0.0.1');
+  const keys = createServer((_request, response) => response.setHeader('content-type', 'application/json').end(jwks)).listen(
+    0,
+    '127.0.0.1',
+  );
   await once(keys, 'listening');
   stops.push(() => keys.close());
   const subgraphs = [];
@@ -131,7 +163,8 @@ try {
   }
   const results = { product: [], stock: [] };
   for (let n = 0; n < rounds; n++) {
-    for (const name of n % 2 === 0 ? ['product', 'stock'] : ['stock', 'product']) results[name].push(await round(sides[name], requestsPerRound));
+    for (const name of n % 2 === 0 ? ['product', 'stock'] : ['stock', 'product'])
+      results[name].push(await round(sides[name], requestsPerRound));
   }
   const direct = makeLoad(subgraphs[0].origin, token, 'direct');
   stops.push(direct.close);
@@ -139,15 +172,25 @@ try {
   const directLatency = await direct.run(requestsPerRound);
 
   const ratios = results.product.map(({ cpuMs }, n) => cpuMs / results.stock[n].cpuMs);
-  const row = (name, all) => ({ 'CPU ms a request': median(all.map(({ cpuMs }) => cpuMs)).toFixed(3), 'p50 ms': median(all.map(({ p50Ms }) => p50Ms)).toFixed(1), 'p99 ms': median(all.map(({ p99Ms }) => p99Ms)).toFixed(1) });
+  const row = (name, all) => ({
+    'CPU ms a request': median(all.map(({ cpuMs }) => cpuMs)).toFixed(3),
+    'p50 ms': median(all.map(({ p50Ms }) => p50Ms)).toFixed(1),
+    'p99 ms': median(all.map(({ p99Ms }) => p99Ms)).toFixed(1),
+  });
   console.log(`\n${documents.length} documents, ${clients} clients, ${rounds} alternating rounds of ${requestsPerRound} requests; medians`);
   console.table({
     'stock gateway': row('stock', results.stock),
     'product gateway': row('product', results.product),
-    'straight at the subgraph': { 'CPU ms a request': '-', 'p50 ms': directLatency.p50Ms.toFixed(1), 'p99 ms': directLatency.p99Ms.toFixed(1) },
+    'straight at the subgraph': {
+      'CPU ms a request': '-',
+      'p50 ms': directLatency.p50Ms.toFixed(1),
+      'p99 ms': directLatency.p99Ms.toFixed(1),
+    },
   });
   const ratio = median(ratios);
-  console.log(`ratio of CPU: ${ratio.toFixed(3)} (rounds: ${ratios.map((value) => value.toFixed(3)).join(' ')}), at most ${ratioMax}: ${ratio <= ratioMax ? 'held' : 'MISSED'}`);
+  console.log(
+    `ratio of CPU: ${ratio.toFixed(3)} (rounds: ${ratios.map((value) => value.toFixed(3)).join(' ')}), at most ${ratioMax}: ${ratio <= ratioMax ? 'held' : 'MISSED'}`,
+  );
   if (ratio > ratioMax) process.exitCode = 1;
 } finally {
   for (const stop of stops.reverse()) await stop();

@@ -2,7 +2,10 @@
 const campaignFields = ['name', 'platform', 'spend', 'clicks'];
 const noteFields = ['notes { id text }', 'notes(limit: 2) { text }', 'noteCount', 'notes { id } noteCount'];
 
-/** `count` documents: every subset of the campaign's fields with every form of the other subgraph's, in two shapes, with and without variables. */
+/**
+ * `count` documents: every subset of the campaign's fields with every form of the other subgraph's, in two shapes, with and without
+ * variables.
+ */
 export const makeDocuments = (count) =>
   Array.from({ length: count }, (_, index) => {
     const own = campaignFields.filter((_field, bit) => (index >> bit) & 1);
@@ -10,7 +13,10 @@ export const makeDocuments = (count) =>
     const selection = `id ${own.join(' ')} ${other}`;
     const name = `Varied${index}`;
     return index % 2 === 0
-      ? { federated: `query ${name}($limit: Int!) { campaigns(limit: $limit) { ${selection} } }`, direct: `query ${name}($limit: Int!) { campaigns(limit: $limit) { id ${own.join(' ')} } }` }
+      ? {
+          federated: `query ${name}($limit: Int!) { campaigns(limit: $limit) { ${selection} } }`,
+          direct: `query ${name}($limit: Int!) { campaigns(limit: $limit) { id ${own.join(' ')} } }`,
+        }
       : {
           federated: `query ${name}($limit: Int!, $platform: String) { found: campaigns(limit: $limit, platform: $platform) { ...Shown } } fragment Shown on Campaign { ${selection} }`,
           direct: `query ${name}($limit: Int!, $platform: String) { found: campaigns(limit: $limit, platform: $platform) { ...Shown } } fragment Shown on Campaign { id ${own.join(' ')} }`,
@@ -21,4 +27,7 @@ const platforms = ['Google', 'Meta', 'TikTok', null];
 
 /** The body of the n-th request: documents in turn, variables that hardly repeat within a round. */
 export const bodyOf = (documents, kind, n) =>
-  JSON.stringify({ query: documents[n % documents.length][kind], variables: { limit: 15 + (n % 11), platform: n % 2 === 0 ? undefined : platforms[(n >> 1) % platforms.length] } });
+  JSON.stringify({
+    query: documents[n % documents.length][kind],
+    variables: { limit: 15 + (n % 11), platform: n % 2 === 0 ? undefined : platforms[(n >> 1) % platforms.length] },
+  });

@@ -1,5 +1,18 @@
 import type { Type } from '@nestjs/common';
-import { Args, Directive, Field, Float, ID, Int, Mutation, ObjectType, Query, ResolveField, ResolveReference, Resolver } from '@nestjs/graphql';
+import {
+  Args,
+  Directive,
+  Field,
+  Float,
+  ID,
+  Int,
+  Mutation,
+  ObjectType,
+  Query,
+  ResolveField,
+  ResolveReference,
+  Resolver,
+} from '@nestjs/graphql';
 import { DomainError } from '@pca/errors';
 import { RequireScope } from '@pca/service-kit';
 
@@ -25,13 +38,18 @@ const campaignOf = (number: number): FixtureCampaign => ({
 
 /** Owner of Campaign: two hundred of them, one mutation, and fields that fail in the ways a service may. */
 export const campaignsFixture = (): Type => {
-  const campaigns = new Map(Array.from({ length: campaignsMax }, (_, index) => campaignOf(index + 1)).map((campaign) => [campaign.id, campaign]));
+  const campaigns = new Map(
+    Array.from({ length: campaignsMax }, (_, index) => campaignOf(index + 1)).map((campaign) => [campaign.id, campaign]),
+  );
 
   @Resolver(() => FixtureCampaign)
   @RequireScope('campaigns:read')
   class CampaignsFixtureResolver {
     @Query(() => [FixtureCampaign])
-    campaigns(@Args('limit', { type: () => Int, defaultValue: 20 }) limit: number, @Args('platform', { nullable: true }) platform?: string): FixtureCampaign[] {
+    campaigns(
+      @Args('limit', { type: () => Int, defaultValue: 20 }) limit: number,
+      @Args('platform', { nullable: true }) platform?: string,
+    ): FixtureCampaign[] {
       return [...campaigns.values()].filter((campaign) => !platform || campaign.platform === platform).slice(0, limit);
     }
 

@@ -1,5 +1,18 @@
 import type { Type } from '@nestjs/common';
-import { Args, Context, Directive, Field, ID, Int, ObjectType, Parent, Query, ResolveField, ResolveReference, Resolver } from '@nestjs/graphql';
+import {
+  Args,
+  Context,
+  Directive,
+  Field,
+  ID,
+  Int,
+  ObjectType,
+  Parent,
+  Query,
+  ResolveField,
+  ResolveReference,
+  Resolver,
+} from '@nestjs/graphql';
 import { type GraphqlContext, loaderOf, RequireScope } from '@pca/service-kit';
 
 @ObjectType('Note')
@@ -14,7 +27,8 @@ export class FixtureCampaignStub {
   @Field(() => ID) id: string;
 }
 
-const notesOf = (campaignId: string): FixtureNote[] => [1, 2, 3].map((number) => ({ id: `${campaignId}-n${number}`, text: `Note ${number} of ${campaignId}` }));
+const notesOf = (campaignId: string): FixtureNote[] =>
+  [1, 2, 3].map((number) => ({ id: `${campaignId}-n${number}`, text: `Note ${number} of ${campaignId}` }));
 
 /** Adds notes to the Campaign of another subgraph, loaded in batches; `batches` counts the keys of each. */
 export const notesFixture = (controls: { batches: number[] }): Type => {
@@ -33,7 +47,11 @@ export const notesFixture = (controls: { batches: number[] }): Type => {
 
     // Nullable, so that a campaign outlives its notes when this subgraph is down.
     @ResolveField(() => [FixtureNote], { nullable: true })
-    async notes(@Parent() { id }: FixtureCampaignStub, @Context() context: GraphqlContext, @Args('limit', { type: () => Int, defaultValue: 3 }) limit: number): Promise<FixtureNote[]> {
+    async notes(
+      @Parent() { id }: FixtureCampaignStub,
+      @Context() context: GraphqlContext,
+      @Args('limit', { type: () => Int, defaultValue: 3 }) limit: number,
+    ): Promise<FixtureNote[]> {
       return (await loaderOf(context, 'notes', load).load(id)).slice(0, limit);
     }
 

@@ -5,7 +5,8 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { FixtureBehaviour, FixtureCommand, FixtureReady, FixtureSeen } from './fixture-subgraph.js';
 
-// The child of startFixtureSubgraph: Nest keeps the types of code-first schemas in one place a process, so that two subgraphs need two processes.
+// The child of startFixtureSubgraph: Nest keeps the types of code-first schemas in one place a process, so that two subgraphs need two
+// processes.
 
 const behaviour: FixtureBehaviour = { delayMs: 0, answerInstead: null };
 const seen: FixtureSeen = { requests: [], batches: [] };

@@ -50,10 +50,14 @@ export interface FixtureOptions {
 }
 
 /**
- * A subgraph as a process, with its data in memory, built and served as every service is: `campaigns` owns the entity Campaign, `notes` adds batched
+ * A subgraph as a process, with its data in memory, built and served as every service is: `campaigns` owns the entity Campaign, `notes`
+ * adds batched
  * fields to it. Both want the scope campaigns:read. It runs from dist, so libs/testing must have been built, and ends with this process.
  */
-export const startFixtureSubgraph = async (name: FixtureName, { jwksFile, port = 0, env = {} }: FixtureOptions): Promise<FixtureSubgraph> => {
+export const startFixtureSubgraph = async (
+  name: FixtureName,
+  { jwksFile, port = 0, env = {} }: FixtureOptions,
+): Promise<FixtureSubgraph> => {
   const script = resolve(import.meta.dirname, '../dist/fixture-process.js');
   const child = fork(script, [name, String(port)], {
     env: { ...process.env, NODE_ENV: 'test', APOLLO_TELEMETRY_DISABLED: 'true', AUTH_JWKS_FILE: jwksFile, ...env },

@@ -8,11 +8,17 @@ const flag = z.stringbool().optional();
 
 const shape = {
   ...baseEnvShape,
-  SUPERGRAPH_FILE: z.string().default(resolve(packageRoot, 'supergraph.graphql')).describe('Composed schema; loaded again when the file changes'),
+  SUPERGRAPH_FILE: z
+    .string()
+    .default(resolve(packageRoot, 'supergraph.graphql'))
+    .describe('Composed schema; loaded again when the file changes'),
   OPENAPI_FILE: z.string().default(resolve(packageRoot, '../../docs/openapi.json')).describe('Served as /openapi.json'),
   LOCAL_TOKEN_FILE: z.string().optional().describe('File with the token that GraphiQL starts with; local issuer only'),
   REDIS_URL: z.url().optional().describe('Shares the rate limit between gateways; absent: each counts by itself'),
-  ALLOWED_HOSTS: z.string().default('').describe('Names besides the loopback ones that the Host header may hold with the local issuer, comma-separated'),
+  ALLOWED_HOSTS: z
+    .string()
+    .default('')
+    .describe('Names besides the loopback ones that the Host header may hold with the local issuer, comma-separated'),
   INTROSPECTION: flag.describe('Off in production unless set'),
   GRAPHIQL: flag.describe('Off in production unless set'),
   SUBGRAPH_MS_MAX: count.default(10_000).describe('Longest wait for one answer of a service, its retry included'),

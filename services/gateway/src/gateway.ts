@@ -23,7 +23,9 @@ export const gatewayDefinition = (env: GatewayEnv, urls: ReadonlyMap<string, URL
       const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
       addChecks(health, parts);
       await parts.graph.start();
-      await openEdge(fastify, env, parts, (error) => logger.warn({ err: error }, 'Redis is not reachable; requests are counted here alone'));
+      await openEdge(fastify, env, parts, (error) =>
+        logger.warn({ err: error }, 'Redis is not reachable; requests are counted here alone'),
+      );
     },
   };
 };
@@ -34,13 +36,29 @@ const addChecks = (health: Health, { graph, states }: GatewayParts): void => {
   health.addDegraded(async () => (await states.all()).filter(({ state }) => state !== 'ready').map(({ name }) => name));
 };
 
-const openEdge = async (fastify: FastifyInstance, env: GatewayEnv, parts: GatewayParts, onRedisError: (error: Error) => void): Promise<void> => {
+const openEdge = async (
+  fastify: FastifyInstance,
+  env: GatewayEnv,
+  parts: GatewayParts,
+  onRedisError: (error: Error) => void,
+): Promise<void> => {
   const headers = apiHeaders(env.NODE_ENV === 'production');
-  const rate = (points: number): RateLimitStore => RateLimitStore.open({ points, windowSeconds: env.RATE_WINDOW_SECONDS }, env.REDIS_URL, onRedisError);
+  const rate = (points: number): RateLimitStore =>
+    RateLimitStore.open({ points, windowSeconds: env.RATE_WINDOW_SECONDS }, env.REDIS_URL, onRedisError);
   const [admitted, refused] = [rate(env.RATE_REQUESTS_MAX), rate(env.RATE_REFUSED_MAX)];
-  guardEdge(fastify, parts.service, { hosts: localMode(env) ? namesOf(env.ALLOWED_HOSTS) : undefined, headers, admitted, refused, bodyMsMax: env.REQUEST_MS_MAX });
+  guardEdge(fastify, parts.service, {
+    hosts: localMode(env) ? namesOf(env.ALLOWED_HOSTS) : undefined,
+    headers,
+    admitted,
+    refused,
+    bodyMsMax: env.REQUEST_MS_MAX,
+  });
   await serveAssets(fastify);
-  await proxyRest(fastify, { routes: restRoutes(env), upstreamOf: (service) => parts.upstreams.of(service), ownHeaders: new Set(Object.keys(headers)) });
+  await proxyRest(fastify, {
+    routes: restRoutes(env),
+    upstreamOf: (service) => parts.upstreams.of(service),
+    ownHeaders: new Set(Object.keys(headers)),
+  });
   fastify.addHook('onClose', async () => {
     admitted.close();
     refused.close();

@@ -21,8 +21,12 @@ afterAll(async () => {
   await fixtures.stop();
 });
 
-const post = (body: BodyInit, headers: Record<string, string> = {}): Promise<Response> =>
-  fetch(`${gateway.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${admin}`, ...headers }, body });
+const post = (body: string | Buffer, headers: Record<string, string> = {}): Promise<Response> =>
+  fetch(`${gateway.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${admin}`, ...headers },
+    body,
+  });
 const codeOf = async (response: Response): Promise<string | undefined> => {
   const body = (await response.json()) as GraphBody & { code?: string };
   return body.code ?? body.errors?.[0]?.extensions.code;
@@ -38,17 +42,31 @@ it('answers with its token, and with its status and code', async () => {
 it.each([
   ['no token', async () => undefined],
   ['an expired token', async () => `Bearer ${await fixtures.issuer.issue({ role: 'admin', ttlSeconds: -60 })}`],
-  ['the key of a foreign issuer', async () => `Bearer ${await (await ensureLocalIssuer(join(fixtures.folder, 'foreign'))).issue({ role: 'admin' })}`],
-  ['alg none', async () => `Bearer ${new UnsecuredJWT({ workspace: 'demo', scope: 'campaigns:read' }).setSubject('x').setIssuer('pca-local').setAudience('pca-agent').setExpirationTime('1h').encode()}`],
+  [
+    'the key of a foreign issuer',
+    async () => `Bearer ${await (await ensureLocalIssuer(join(fixtures.folder, 'foreign'))).issue({ role: 'admin' })}`,
+  ],
+  [
+    'alg none',
+    async () =>
+      `Bearer ${new UnsecuredJWT({ workspace: 'demo', scope: 'campaigns:read' }).setSubject('x').setIssuer('pca-local').setAudience('pca-agent').setExpirationTime('1h').encode()}`,
+  ],
   ['a forged signature', async () => `Bearer ${admin.slice(0, -8)}AAAAAAAA`],
-  ['another name of the issuer', async () => {
-    const { privateKey } = await generateKeyPair('ES256');
-    return `Bearer ${await new SignJWT({ workspace: 'demo', scope: 'campaigns:read' }).setProtectedHeader({ alg: 'ES256', kid: 'local' }).setSubject('x').setIssuer('evil').setAudience('pca-agent').setExpirationTime('1h').sign(privateKey)}`;
-  }],
+  [
+    'another name of the issuer',
+    async () => {
+      const { privateKey } = await generateKeyPair('ES256');
+      return `Bearer ${await new SignJWT({ workspace: 'demo', scope: 'campaigns:read' }).setProtectedHeader({ alg: 'ES256', kid: 'local' }).setSubject('x').setIssuer('evil').setAudience('pca-agent').setExpirationTime('1h').sign(privateKey)}`;
+    },
+  ],
   ['no bearer', async () => 'Basic YWRtaW46YWRtaW4='],
 ])('refuses %s with 401 UNAUTHENTICATED in the shape of GraphQL', async (_name, make) => {
   const authorization = await make();
-  const response = await fetch(`${gateway.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', ...(authorization && { authorization }) }, body: query });
+  const response = await fetch(`${gateway.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(authorization && { authorization }) },
+    body: query,
+  });
   expect(response.status).toBe(401);
   expect(response.headers.get('www-authenticate')).toBe('Bearer');
   expect(await codeOf(response)).toBe('UNAUTHENTICATED');
@@ -72,7 +90,13 @@ it.each([
   ['two operations and no name', '{"query":"query A { campaigns { id } } query B { campaigns { id } }"}', {}, 400, 'BAD_USER_INPUT'],
   ['a syntax error', '{"query":"{ campaigns "}', {}, 400, 'GRAPHQL_PARSE_FAILED'],
   ['an unknown field', '{"query":"{ campaigns { nope } }"}', {}, 400, 'GRAPHQL_VALIDATION_FAILED'],
-  ['a variable of another type', '{"query":"query($n: Int!) { campaigns(limit: $n) { id } }","variables":{"n":"x"}}', {}, 400, 'BAD_USER_INPUT'],
+  [
+    'a variable of another type',
+    '{"query":"query($n: Int!) { campaigns(limit: $n) { id } }","variables":{"n":"x"}}',
+    {},
+    400,
+    'BAD_USER_INPUT',
+  ],
   ['a missing variable', '{"query":"query($n: Int!) { campaigns(limit: $n) { id } }"}', {}, 400, 'BAD_USER_INPUT'],
   ['plain text', query, { 'content-type': 'text/plain' }, 400, 'CSRF_REFUSED'],
   ['a form', 'query=x', { 'content-type': 'application/x-www-form-urlencoded' }, 400, 'CSRF_REFUSED'],
@@ -80,32 +104,49 @@ it.each([
   ['another content type', '<a/>', { 'content-type': 'application/xml' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
   ['a NUL in the query', JSON.stringify({ query: '{ campaigns\0 { id } }' }), {}, 400, 'GRAPHQL_PARSE_FAILED'],
   ['an escaped NUL in the query', JSON.stringify({ query: '{ campaign(id: "a\\u0000b") { id } }' }), {}, 400, 'BAD_USER_INPUT'],
-  ['a NUL in a variable', JSON.stringify({ query: 'query($id: ID!) { campaign(id: $id) { id } }', variables: { id: 'a\0b' } }), {}, 400, 'BAD_USER_INPUT'],
+  [
+    'a NUL in a variable',
+    JSON.stringify({ query: 'query($id: ID!) { campaign(id: $id) { id } }', variables: { id: 'a\0b' } }),
+    {},
+    400,
+    'BAD_USER_INPUT',
+  ],
   ['a subscription', '{"query":"subscription { x }"}', {}, 400, 'BAD_USER_INPUT'],
 ])('refuses %s', async (_name, body, headers, status, code) => {
   const response = await post(body, headers);
   expect([response.status, await codeOf(response)]).toEqual([status, code]);
 });
 
-it.each(['', '?query=mutation{renameCampaign(id:"c1",name:"x"){id}}', '?query={campaigns{id}}'])('answers no operation sent with GET: %s', async (search) => {
-  const response = await fetch(`${gateway.url}/graphql${search}`, { headers: { authorization: `Bearer ${admin}`, accept: 'application/json' } });
-  expect(response.status).toBe(405);
-  expect(response.headers.get('allow')).toBe('POST');
-  expect(await codeOf(response)).toBe('METHOD_NOT_ALLOWED');
-});
+it.each(['', '?query=mutation{renameCampaign(id:"c1",name:"x"){id}}', '?query={campaigns{id}}'])(
+  'answers no operation sent with GET: %s',
+  async (search) => {
+    const response = await fetch(`${gateway.url}/graphql${search}`, {
+      headers: { authorization: `Bearer ${admin}`, accept: 'application/json' },
+    });
+    expect(response.status).toBe(405);
+    expect(response.headers.get('allow')).toBe('POST');
+    expect(await codeOf(response)).toBe('METHOD_NOT_ALLOWED');
+  },
+);
 
 it('refuses a body of 100 MB without reading it', async () => {
   const before = process.memoryUsage.rss();
   const chunk = Buffer.alloc(65_536, 0x20);
   const outcome = await new Promise<{ status: number | undefined; code: string; sent: number }>((resolve, reject) => {
-    const request = httpRequest(`${gateway.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${admin}` } });
+    const request = httpRequest(`${gateway.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${admin}` },
+    });
     let sent = 0;
     request.on('response', (response) => {
       let text = '';
-      response.setEncoding('utf8').on('data', (part: string) => (text += part)).on('end', () => {
-        request.destroy();
-        resolve({ status: response.statusCode, code: (JSON.parse(text) as { code: string }).code, sent });
-      });
+      response
+        .setEncoding('utf8')
+        .on('data', (part: string) => (text += part))
+        .on('end', () => {
+          request.destroy();
+          resolve({ status: response.statusCode, code: (JSON.parse(text) as { code: string }).code, sent });
+        });
     });
     request.on('error', reject);
     const write = (): void => {
@@ -138,18 +179,39 @@ it('shows nothing of its insides in an error of a service', async () => {
   expect(body.data).toEqual({ leaking: null, conflicting: null, campaigns: [{ id: 'c1' }] });
   const byPath = Object.fromEntries((body.errors ?? []).map((error) => [error.path?.[0], error]));
   expect(byPath['leaking']?.extensions).toEqual({ code: 'INTERNAL_SERVER_ERROR', service: 'campaigns' });
-  expect(byPath['conflicting']).toMatchObject({ message: 'The campaign has changed', extensions: { code: 'CONFLICT', currentVersion: 7, service: 'campaigns' } });
+  expect(byPath['conflicting']).toMatchObject({
+    message: 'The campaign has changed',
+    extensions: { code: 'CONFLICT', currentVersion: 7, service: 'campaigns' },
+  });
   expect(JSON.stringify(body)).not.toMatch(/select|\/srv|10\.0\.0|127\.0\.0\.1|stack/i);
 });
 
 it('hands on the token, its request id and nothing else of the client', async () => {
   await fixtures.campaigns.forget();
-  const { headers } = await gateway.graph('{ campaigns(limit: 3) { id } }', {}, { 'x-request-id': 'my-id-1', cookie: 'a=b', 'x-secret': '1', 'accept-language': 'de', traceparent: '00-11111111111111111111111111111111-2222222222222222-01' });
+  const { headers } = await gateway.graph(
+    '{ campaigns(limit: 3) { id } }',
+    {},
+    {
+      'x-request-id': 'my-id-1',
+      cookie: 'a=b',
+      'x-secret': '1',
+      'accept-language': 'de',
+      traceparent: '00-11111111111111111111111111111111-2222222222222222-01',
+    },
+  );
   expect(headers.get('x-request-id')).toBe('my-id-1');
   const [seen] = (await fixtures.campaigns.look()).requests;
   expect(seen?.headers['x-request-id']).toBe('my-id-1');
   expect(seen?.headers.authorization).toMatch(/^Bearer /);
-  expect(Object.keys(seen?.headers ?? {}).sort()).toEqual(['accept', 'authorization', 'connection', 'content-length', 'content-type', 'host', 'x-request-id']);
+  expect(Object.keys(seen?.headers ?? {}).sort()).toEqual([
+    'accept',
+    'authorization',
+    'connection',
+    'content-length',
+    'content-type',
+    'host',
+    'x-request-id',
+  ]);
 });
 
 it('answers in the media type of GraphQL over HTTP when it is asked for', async () => {
@@ -180,7 +242,10 @@ it('sends security headers with everything, and lets no other origin in', async 
     expect(headers.get('content-security-policy'), path).not.toMatch(/unsafe-eval|script-src[^;]*unsafe-inline/);
     expect(headers.get('access-control-allow-origin'), path).toBeNull();
   }
-  const preflight = await fetch(`${gateway.url}/graphql`, { method: 'OPTIONS', headers: { origin: 'https://evil.example', 'access-control-request-method': 'POST' } });
+  const preflight = await fetch(`${gateway.url}/graphql`, {
+    method: 'OPTIONS',
+    headers: { origin: 'https://evil.example', 'access-control-request-method': 'POST' },
+  });
   expect(preflight.headers.get('access-control-allow-origin')).toBeNull();
   expect(preflight.status).toBe(404);
 });
@@ -191,8 +256,17 @@ it('ends a request whose body does not arrive', async () => {
     const answer = await new Promise<string>((resolve, reject) => {
       const socket = connect(Number(new URL(slow.url).port), '127.0.0.1');
       let text = '';
-      socket.on('data', (part) => (text += part.toString())).on('close', () => resolve(text)).on('error', reject);
-      void slow.token().then((token) => socket.write(`POST /graphql HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{"que`));
+      socket
+        .on('data', (part) => (text += part.toString()))
+        .on('close', () => resolve(text))
+        .on('error', reject);
+      void slow
+        .token()
+        .then((token) =>
+          socket.write(
+            `POST /graphql HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{"que`,
+          ),
+        );
     });
     expect(answer).toMatch(/^HTTP\/1.1 400/);
     expect(answer).toMatch('The body did not arrive in time');
@@ -214,7 +288,10 @@ it('serves the OpenAPI document with itself as the server', async () => {
   const file = join(fixtures.folder, 'openapi.json');
   const missing = await fetch(`${gateway.url}/openapi.json`);
   expect([200, 404]).toContain(missing.status);
-  await writeFile(file, JSON.stringify({ openapi: '3.1.0', info: { title: 'x', version: '1' }, servers: [{ url: 'http://elsewhere' }], paths: {} }));
+  await writeFile(
+    file,
+    JSON.stringify({ openapi: '3.1.0', info: { title: 'x', version: '1' }, servers: [{ url: 'http://elsewhere' }], paths: {} }),
+  );
   const other = await startGateway(fixtures, { OPENAPI_FILE: file });
   try {
     expect(await (await fetch(`${other.url}/openapi.json`)).json()).toMatchObject({ openapi: '3.1.0', servers: [{ url: '/' }] });

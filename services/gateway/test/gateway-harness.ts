@@ -56,7 +56,11 @@ export interface RunningGateway {
   url: string;
   token(role?: Role, workspace?: string): Promise<string>;
   /** One operation with a token of the role admin. */
-  graph(query: string, variables?: unknown, headers?: Record<string, string>): Promise<{ status: number; body: GraphBody; headers: Headers }>;
+  graph(
+    query: string,
+    variables?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<{ status: number; body: GraphBody; headers: Headers }>;
   stop(): Promise<void>;
 }
 

@@ -32,7 +32,14 @@ export const startGatewayProcess = async (env: NodeJS.ProcessEnv, nodeArguments:
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part: string) => (text += part));
   const url = `http://127.0.0.1:${port}`;
   const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
-  while (!ended() && !(await fetch(`${url}/health/ready`).then(({ ok }) => ok, () => false))) await sleep(50);
+  while (
+    !ended() &&
+    !(await fetch(`${url}/health/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    ))
+  )
+    await sleep(50);
   return {
     url,
     child,

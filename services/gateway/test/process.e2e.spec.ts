@@ -16,20 +16,25 @@ interface Span {
 }
 
 interface TraceRequest {
-  resourceSpans: { resource: { attributes: { key: string; value: { stringValue?: string } }[] }; scopeSpans: { spans: Omit<Span, 'service'>[] }[] }[];
+  resourceSpans: {
+    resource: { attributes: { key: string; value: { stringValue?: string } }[] };
+    scopeSpans: { spans: Omit<Span, 'service'>[] }[];
+  }[];
 }
 
 const spans: Span[] = [];
 /** An OTLP collector as far as the exporters are concerned. */
 const collector = createServer((request, response) => {
   const chunks: Buffer[] = [];
-  request.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', () => {
-    for (const { resource, scopeSpans } of (JSON.parse(Buffer.concat(chunks).toString()) as TraceRequest).resourceSpans) {
-      const service = resource.attributes.find(({ key }) => key === 'service.name')?.value.stringValue ?? '';
-      for (const span of scopeSpans.flatMap((scope) => scope.spans)) spans.push({ ...span, service });
-    }
-    response.setHeader('content-type', 'application/json').end('{}');
-  });
+  request
+    .on('data', (chunk: Buffer) => chunks.push(chunk))
+    .on('end', () => {
+      for (const { resource, scopeSpans } of (JSON.parse(Buffer.concat(chunks).toString()) as TraceRequest).resourceSpans) {
+        const service = resource.attributes.find(({ key }) => key === 'service.name')?.value.stringValue ?? '';
+        for (const span of scopeSpans.flatMap((scope) => scope.spans)) spans.push({ ...span, service });
+      }
+      response.setHeader('content-type', 'application/json').end('{}');
+    });
 });
 
 let fixtures: Fixtures;
@@ -74,7 +79,11 @@ it('carries one trace from the client through the gateway to both subgraphs', as
   const gateway = await startGatewayProcess({ ...gatewayEnv(fixtures), OTEL_EXPORTER_OTLP_ENDPOINT: endpoint });
   const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
   expect(await ask(gateway, { traceparent: `00-${traceId}-00f067aa0ba902b7-01` })).toEqual(answer);
-  const servers = (): string[] => spans.filter((span) => span.traceId === traceId && span.name === 'POST /graphql').map(({ service }) => service).sort();
+  const servers = (): string[] =>
+    spans
+      .filter((span) => span.traceId === traceId && span.name === 'POST /graphql')
+      .map(({ service }) => service)
+      .sort();
   await expect.poll(servers, { timeout: 15_000 }).toEqual(['campaigns', 'gateway', 'notes']);
   const byId = new Map(spans.map((span) => [span.spanId, span]));
   const ancestors = (span: Span | undefined): string[] => (span ? [span.name, ...ancestors(byId.get(span.parentSpanId ?? ''))] : []);
@@ -87,10 +96,20 @@ it('carries one trace from the client through the gateway to both subgraphs', as
 });
 
 it.each([
-  ['every fault of the environment', { QUERY_DEPTH_MAX: 'x', BODY_BYTES_MAX: '-1' }, 78, /QUERY_DEPTH_MAX[\s\S]*BODY_BYTES_MAX|BODY_BYTES_MAX[\s\S]*QUERY_DEPTH_MAX/],
+  [
+    'every fault of the environment',
+    { QUERY_DEPTH_MAX: 'x', BODY_BYTES_MAX: '-1' },
+    78,
+    /QUERY_DEPTH_MAX[\s\S]*BODY_BYTES_MAX|BODY_BYTES_MAX[\s\S]*QUERY_DEPTH_MAX/,
+  ],
   ['a service without a URL', { SUBGRAPH_NOTES_URL: '' }, 1, /SUBGRAPH_NOTES_URL is not set, and the service notes is needed/],
   ['a URL that is none', { SUBGRAPH_NOTES_URL: 'nowhere' }, 78, /environment: SUBGRAPH_NOTES_URL/],
-  ['no supergraph', { SUPERGRAPH_FILE: '/nonexistent/supergraph.graphql' }, 1, /the supergraph cannot be read from \/nonexistent\/supergraph.graphql/],
+  [
+    'no supergraph',
+    { SUPERGRAPH_FILE: '/nonexistent/supergraph.graphql' },
+    1,
+    /the supergraph cannot be read from \/nonexistent\/supergraph.graphql/,
+  ],
   ['the local issuer in production', { NODE_ENV: 'production' }, 1, /AUTH_JWKS_URL must be set/],
 ])('says in its log what keeps it from starting: %s', async (_name, env, code, line) => {
   const gateway = await startGatewayProcess({ ...gatewayEnv(fixtures), ...env });

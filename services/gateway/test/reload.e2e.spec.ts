@@ -31,7 +31,12 @@ it('follows the supergraph file, written in place or replaced, and keeps the old
   await rename(`${fixtures.supergraphFile}.new`, fixtures.supergraphFile);
   await expect.poll(codeOfNotes, { timeout: 10_000 }).toBeUndefined();
 
-  for (const broken of [whole.slice(0, whole.length / 2), 'type Query { x: Int }', '', whole.replaceAll('NOTES', 'GHOST').replaceAll('"notes"', '"ghost"')]) {
+  for (const broken of [
+    whole.slice(0, whole.length / 2),
+    'type Query { x: Int }',
+    '',
+    whole.replaceAll('NOTES', 'GHOST').replaceAll('"notes"', '"ghost"'),
+  ]) {
     await writeFile(fixtures.supergraphFile, broken);
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(await codeOfNotes()).toBeUndefined();

@@ -25,7 +25,12 @@ it('gives up on a slow subgraph at its timeout and names it', async () => {
   gateway = await startGateway(fixtures, { SUBGRAPH_MS_MAX: '300' });
   await fixtures.notes.behave({ delayMs: 5_000 });
   const { body } = await gateway.graph(joined);
-  expect(body.data).toEqual({ campaigns: [{ id: 'c1', noteCount: null }, { id: 'c2', noteCount: null }] });
+  expect(body.data).toEqual({
+    campaigns: [
+      { id: 'c1', noteCount: null },
+      { id: 'c2', noteCount: null },
+    ],
+  });
   expect(body.errors).toEqual([{ message: 'notes did not answer in time', extensions: { code: 'TIMEOUT', service: 'notes' } }]);
   expect((await fixtures.notes.look()).requests).toHaveLength(1);
 });
@@ -42,7 +47,10 @@ it('asks a second time for a query and never for a mutation', async () => {
   gateway = await startGateway(fixtures);
   await fixtures.campaigns.behave({ answerInstead: unusable });
   const query = await gateway.graph('{ campaigns(limit: 1) { id } }');
-  expect(query.body.errors?.[0]).toMatchObject({ message: 'campaigns is not available', extensions: { code: 'SERVICE_UNAVAILABLE', service: 'campaigns' } });
+  expect(query.body.errors?.[0]).toMatchObject({
+    message: 'campaigns is not available',
+    extensions: { code: 'SERVICE_UNAVAILABLE', service: 'campaigns' },
+  });
   expect((await fixtures.campaigns.look()).requests).toHaveLength(2);
   await fixtures.campaigns.forget();
   const mutation = await gateway.graph('mutation { renameCampaign(id: "c1", name: "x") { id } }');
@@ -62,15 +70,23 @@ it('stops hammering a subgraph that fails, probes it with one request and lets a
 
   // While it still fails, each pause ends with a single probe, however many ask.
   await fixtures.notes.forget();
-  await expect.poll(async () => {
-    await Promise.all(Array.from({ length: 10 }, () => gateway.graph(joined)));
-    return (await fixtures.notes.look()).requests.length;
-  }, { timeout: 20_000 }).toBeGreaterThanOrEqual(1);
+  await expect
+    .poll(
+      async () => {
+        await Promise.all(Array.from({ length: 10 }, () => gateway.graph(joined)));
+        return (await fixtures.notes.look()).requests.length;
+      },
+      { timeout: 20_000 },
+    )
+    .toBeGreaterThanOrEqual(1);
   expect((await fixtures.notes.look()).requests.length).toBe(1);
 
   await fixtures.notes.behave({ answerInstead: null });
   await expect.poll(async () => (await gateway.graph(joined)).body.errors, { timeout: 30_000, interval: 200 }).toBeUndefined();
-  expect((await gateway.graph(joined)).body.data?.['campaigns']).toEqual([{ id: 'c1', noteCount: 3 }, { id: 'c2', noteCount: 3 }]);
+  expect((await gateway.graph(joined)).body.data?.['campaigns']).toEqual([
+    { id: 'c1', noteCount: 3 },
+    { id: 'c2', noteCount: 3 },
+  ]);
 });
 
 it('does not open the breaker for errors that a healthy subgraph answers with', async () => {
@@ -84,19 +100,31 @@ it.each([
   ['broken JSON', { status: 200, contentType: 'application/json', body: '{"data":' }],
   ['a list', { status: 200, contentType: 'application/json', body: '7' }],
   ['an unexpected 500', { status: 500, contentType: 'text/plain', body: 'Error at /srv/app.ts:1' }],
-  ['a schema other than the supergraph says', { status: 400, contentType: 'application/json', body: '{"errors":[{"message":"Cannot query field noteCount","extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}' }],
+  [
+    'a schema other than the supergraph says',
+    {
+      status: 400,
+      contentType: 'application/json',
+      body: '{"errors":[{"message":"Cannot query field noteCount","extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}',
+    },
+  ],
 ])('does not pass on an answer that is %s', async (_name, answerInstead) => {
   gateway = await startGateway(fixtures);
   await fixtures.notes.behave({ answerInstead });
   const { body } = await gateway.graph(joined);
   expect(body.data?.['campaigns']).toHaveLength(2);
-  expect(body.errors?.map(({ message, extensions }) => ({ message, extensions }))).toEqual([{ message: 'The answer of notes cannot be used', extensions: { code: 'BAD_GATEWAY', service: 'notes' } }]);
+  expect(body.errors?.map(({ message, extensions }) => ({ message, extensions }))).toEqual([
+    { message: 'The answer of notes cannot be used', extensions: { code: 'BAD_GATEWAY', service: 'notes' } },
+  ]);
 });
 
 it('does not hold an answer that is larger than the limit', async () => {
   gateway = await startGateway(fixtures, { SUBGRAPH_BYTES_MAX: '1000' });
   const { body } = await gateway.graph('{ campaigns(limit: 200) { id name } }');
-  expect(body.errors?.[0]).toEqual({ message: 'The answer of campaigns is larger than the limit', extensions: { code: 'BAD_GATEWAY', service: 'campaigns' } });
+  expect(body.errors?.[0]).toEqual({
+    message: 'The answer of campaigns is larger than the limit',
+    extensions: { code: 'BAD_GATEWAY', service: 'campaigns' },
+  });
 });
 
 it('refuses more than may wait for one subgraph', async () => {
@@ -105,14 +133,19 @@ it('refuses more than may wait for one subgraph', async () => {
   const answers = await Promise.all(Array.from({ length: 10 }, () => gateway.graph('{ campaigns(limit: 1) { id } }')));
   const refused = answers.filter(({ body }) => body.errors);
   expect(refused).toHaveLength(6);
-  expect(refused[0]?.body.errors?.[0]).toEqual({ message: 'Too many requests are waiting for campaigns', extensions: { code: 'SERVICE_UNAVAILABLE', service: 'campaigns' } });
+  expect(refused[0]?.body.errors?.[0]).toEqual({
+    message: 'Too many requests are waiting for campaigns',
+    extensions: { code: 'SERVICE_UNAVAILABLE', service: 'campaigns' },
+  });
   await sleep(10);
   expect((await fixtures.campaigns.look()).requests).toHaveLength(4);
 });
 
 it('says which value of a subgraph broke the schema', async () => {
   gateway = await startGateway(fixtures);
-  await fixtures.campaigns.behave({ answerInstead: { status: 200, contentType: 'application/json', body: '{"data":{"campaigns":[{"id":"c1","name":null}]}}' } });
+  await fixtures.campaigns.behave({
+    answerInstead: { status: 200, contentType: 'application/json', body: '{"data":{"campaigns":[{"id":"c1","name":null}]}}' },
+  });
   const { status, body } = await gateway.graph('{ campaigns(limit: 1) { id name } }');
   expect([status, body.data, body.errors?.[0]?.extensions.code]).toEqual([200, null, 'BAD_GATEWAY']);
 });
@@ -123,7 +156,12 @@ it('gives what it has, names the subgraph that is dead, and finds it when it com
   await fixtures.notes.kill();
   const { status, body } = await gateway.graph(joined);
   expect(status).toBe(200);
-  expect(body.data).toEqual({ campaigns: [{ id: 'c1', noteCount: null }, { id: 'c2', noteCount: null }] });
+  expect(body.data).toEqual({
+    campaigns: [
+      { id: 'c1', noteCount: null },
+      { id: 'c2', noteCount: null },
+    ],
+  });
   expect(body.errors).toEqual([{ message: 'notes is not reachable', extensions: { code: 'SERVICE_UNAVAILABLE', service: 'notes' } }]);
   const ready = await fetch(`${gateway.url}/health/ready`);
   expect([ready.status, await ready.json()]).toEqual([200, { status: 'ready', notReady: [], degraded: ['notes'] }]);

@@ -37,7 +37,13 @@ const bodyOf = async (request: IncomingMessage): Promise<string> => {
 const echo: RequestListener = (request, response) => {
   bodyOf(request).then(
     (body) => {
-      response.writeHead(201, { 'content-type': 'application/json', 'x-own': '1', connection: 'keep-alive, x-hop', 'x-hop': '1', 'content-security-policy': 'default-src *' });
+      response.writeHead(201, {
+        'content-type': 'application/json',
+        'x-own': '1',
+        connection: 'keep-alive, x-hop',
+        'x-hop': '1',
+        'content-security-policy': 'default-src *',
+      });
       response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers, body }));
     },
     () => response.destroy(),
@@ -63,12 +69,30 @@ it('hands on method, path, query, body and headers that matter, and the answer a
   gateway = await startGateway(fixtures, { SUBGRAPH_CAMPAIGNS_URL: serviceUrl });
   const response = await ask('/v1/campaigns/c1/performance?from=2026-01-01&x=%C3%A4', {
     method: 'PATCH',
-    headers: { 'content-type': 'application/merge-patch+json', 'idempotency-key': 'k1', cookie: 'a=b', 'x-forwarded-for': '1.2.3.4', 'x-request-id': 'rest-1', te: 'trailers' },
+    headers: {
+      'content-type': 'application/merge-patch+json',
+      'idempotency-key': 'k1',
+      cookie: 'a=b',
+      'x-forwarded-for': '1.2.3.4',
+      'x-request-id': 'rest-1',
+      te: 'trailers',
+    },
     body: '{"name":"ä"}',
   });
   const { method, url, headers, body } = (await response.json()) as Echo;
-  expect([response.status, method, url, body]).toEqual([201, 'PATCH', '/v1/campaigns/c1/performance?from=2026-01-01&x=%C3%A4', '{"name":"ä"}']);
-  expect(headers).toMatchObject({ authorization: `Bearer ${token}`, 'content-type': 'application/merge-patch+json', 'idempotency-key': 'k1', 'x-request-id': 'rest-1', host: new URL(serviceUrl).host });
+  expect([response.status, method, url, body]).toEqual([
+    201,
+    'PATCH',
+    '/v1/campaigns/c1/performance?from=2026-01-01&x=%C3%A4',
+    '{"name":"ä"}',
+  ]);
+  expect(headers).toMatchObject({
+    authorization: `Bearer ${token}`,
+    'content-type': 'application/merge-patch+json',
+    'idempotency-key': 'k1',
+    'x-request-id': 'rest-1',
+    host: new URL(serviceUrl).host,
+  });
   for (const name of ['cookie', 'x-forwarded-for', 'te']) expect(headers).not.toHaveProperty(name);
   expect(response.headers.get('x-own')).toBe('1');
   expect(response.headers.get('x-hop')).toBeNull();
@@ -91,18 +115,30 @@ it('checks the token before anything reaches the service', async () => {
   };
   gateway = await startGateway(fixtures, { SUBGRAPH_CAMPAIGNS_URL: serviceUrl });
   const response = await fetch(`${gateway.url}/v1/imports`, { method: 'POST', body: 'a,b' });
-  expect([response.status, response.headers.get('content-type'), ((await response.json()) as { code: string }).code]).toEqual([401, 'application/problem+json; charset=utf-8', 'UNAUTHENTICATED']);
+  expect([response.status, response.headers.get('content-type'), ((await response.json()) as { code: string }).code]).toEqual([
+    401,
+    'application/problem+json; charset=utf-8',
+    'UNAUTHENTICATED',
+  ]);
   expect(reached).toBe(0);
 });
 
-it.each(['/v1/campaigns/../../metrics', '/v1/campaigns/%2e%2e/%2e%2e/metrics', '/v1/campaigns/..%2f..%2fmetrics/..', '/v1/campaigns\\..\\metrics', '/v1/campaigns/a%00b'])('refuses the path %s', async (path) => {
+it.each([
+  '/v1/campaigns/../../metrics',
+  '/v1/campaigns/%2e%2e/%2e%2e/metrics',
+  '/v1/campaigns/..%2f..%2fmetrics/..',
+  '/v1/campaigns\\..\\metrics',
+  '/v1/campaigns/a%00b',
+])('refuses the path %s', async (path) => {
   gateway = await startGateway(fixtures, { SUBGRAPH_CAMPAIGNS_URL: serviceUrl });
   const { hostname, port } = new URL(gateway.url);
   const status = await new Promise<number | undefined>((resolve, reject) => {
     httpRequest({ hostname, port, path, headers: { authorization: `Bearer ${token}` } }, (response) => {
       response.resume();
       resolve(response.statusCode);
-    }).on('error', reject).end();
+    })
+      .on('error', reject)
+      .end();
   });
   expect(status).toBe(path.includes('\\') ? 404 : 400);
 });
@@ -115,16 +151,24 @@ it('does not proxy what no line of the table names', async () => {
 it('names a service that is down, and keeps a problem that a service gives', async () => {
   gateway = await startGateway(fixtures, { SUBGRAPH_CAMPAIGNS_URL: 'http://127.0.0.1:9' });
   const down = await ask('/v1/campaigns');
-  expect([down.status, await down.json()]).toMatchObject([503, { code: 'SERVICE_UNAVAILABLE', service: 'campaigns', detail: 'campaigns is not reachable' }]);
+  expect([down.status, await down.json()]).toMatchObject([
+    503,
+    { code: 'SERVICE_UNAVAILABLE', service: 'campaigns', detail: 'campaigns is not reachable' },
+  ]);
   await gateway.stop();
 
   gateway = await startGateway(fixtures, { SUBGRAPH_CAMPAIGNS_URL: serviceUrl });
   behave = (_request, response) => response.writeHead(503, { 'content-type': 'text/html' }).end('<h1>10.0.0.7 is down</h1>');
   const html = await ask('/v1/campaigns');
   expect([html.status, await html.json()]).toMatchObject([503, { code: 'SERVICE_UNAVAILABLE', detail: 'campaigns is not available' }]);
-  behave = (_request, response) => response.writeHead(409, { 'content-type': 'application/problem+json' }).end('{"code":"CONFLICT","currentVersion":3}');
+  behave = (_request, response) =>
+    response.writeHead(409, { 'content-type': 'application/problem+json' }).end('{"code":"CONFLICT","currentVersion":3}');
   const conflict = await ask('/v1/campaigns');
-  expect([conflict.status, conflict.headers.get('content-type'), await conflict.json()]).toEqual([409, 'application/problem+json', { code: 'CONFLICT', currentVersion: 3 }]);
+  expect([conflict.status, conflict.headers.get('content-type'), await conflict.json()]).toEqual([
+    409,
+    'application/problem+json',
+    { code: 'CONFLICT', currentVersion: 3 },
+  ]);
 });
 
 it('gives up on a service that stays silent', async () => {
@@ -177,7 +221,13 @@ it('ends an upload whose client goes away, at the service too', async () => {
   };
   gateway = await startGateway(fixtures, { SUBGRAPH_CAMPAIGNS_URL: serviceUrl });
   const { hostname, port } = new URL(gateway.url);
-  const request = httpRequest({ hostname, port, method: 'POST', path: '/v1/imports', headers: { authorization: `Bearer ${token}`, 'transfer-encoding': 'chunked' } });
+  const request = httpRequest({
+    hostname,
+    port,
+    method: 'POST',
+    path: '/v1/imports',
+    headers: { authorization: `Bearer ${token}`, 'transfer-encoding': 'chunked' },
+  });
   request.on('error', () => undefined);
   request.write('a,b\n');
   await sleep(200);
@@ -208,7 +258,15 @@ it.each([
   };
   gateway = await startGateway(fixtures, { SUBGRAPH_CAMPAIGNS_URL: serviceUrl, IMPORT_BYTES_MAX: '1000000' });
   const body = Buffer.alloc(5_000_000, 0x61);
-  const response = await ask('/v1/imports', { method: 'POST', ...(withLength ? { body } : { body: Readable.toWeb(Readable.from([body.subarray(0, 900_000), body.subarray(900_000)])) as ReadableStream, duplex: 'half' as const }) });
+  const response = await ask('/v1/imports', {
+    method: 'POST',
+    ...(withLength
+      ? { body }
+      : {
+          body: Readable.toWeb(Readable.from([body.subarray(0, 900_000), body.subarray(900_000)])) as ReadableStream,
+          duplex: 'half' as const,
+        }),
+  });
   expect([response.status, await response.json()]).toMatchObject([413, { code: 'PAYLOAD_TOO_LARGE', bytesMax: 1_000_000 }]);
   expect(bytes).toBeLessThanOrEqual(1_000_000);
   const json = await ask('/v1/campaigns', { method: 'POST', body: Buffer.alloc(2_000_000, 0x61) });
@@ -218,7 +276,8 @@ it.each([
 it('passes 200 MB through without holding them', async () => {
   gateway = await startGateway(fixtures, { SUBGRAPH_CAMPAIGNS_URL: serviceUrl });
   const through = await startGatewayProcess({ ...gatewayEnv(fixtures), SUBGRAPH_CAMPAIGNS_URL: serviceUrl });
-  const residentMiB = async (): Promise<number> => Number(/^process_resident_memory_bytes\S* (\S+)/m.exec(await (await fetch(`${through.url}/metrics`)).text())?.[1]) / 1_048_576;
+  const residentMiB = async (): Promise<number> =>
+    Number(/^process_resident_memory_bytes\S* (\S+)/m.exec(await (await fetch(`${through.url}/metrics`)).text())?.[1]) / 1_048_576;
   const received = createHash('sha256');
   behave = (request, response) => {
     request.on('data', (chunk: Buffer) => received.update(chunk)).on('end', () => response.end('done'));
@@ -237,7 +296,12 @@ it('passes 200 MB through without holding them', async () => {
         }
       })(),
     );
-    const response = await fetch(`${through.url}/v1/imports`, { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: Readable.toWeb(body) as ReadableStream, duplex: 'half' } as RequestInit);
+    const response = await fetch(`${through.url}/v1/imports`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      body: Readable.toWeb(body) as ReadableStream,
+      duplex: 'half',
+    } as RequestInit);
     expect(await response.text()).toBe('done');
     expect(received.digest('hex')).toBe(sent.digest('hex'));
     expect(Math.max(mostMiB, await residentMiB()) - before).toBeLessThan(100);

@@ -16,7 +16,14 @@ beforeEach(() => fixtures.reset());
 
 it('answers a query of one subgraph', async () => {
   const { status, body } = await gateway.graph('{ campaigns(limit: 2) { id name spend } }');
-  expect(body).toEqual({ data: { campaigns: [{ id: 'c1', name: 'Campaign 1', spend: 10.5 }, { id: 'c2', name: 'Campaign 2', spend: 21 }] } });
+  expect(body).toEqual({
+    data: {
+      campaigns: [
+        { id: 'c1', name: 'Campaign 1', spend: 10.5 },
+        { id: 'c2', name: 'Campaign 2', spend: 21 },
+      ],
+    },
+  });
   expect(status).toBe(200);
 });
 

@@ -3,7 +3,8 @@ import { type Readable, Transform, type TransformCallback } from 'node:stream';
 import { DomainError } from '@pca/errors';
 
 /**
- * A request's body as a stream that ends with PAYLOAD_TOO_LARGE after `bytesMax`, and with BAD_REQUEST when the client sends nothing for `silenceMsMax`.
+ * A request's body as a stream that ends with PAYLOAD_TOO_LARGE after `bytesMax`, and with BAD_REQUEST when the client sends nothing for
+ * `silenceMsMax`.
  * It stands between the client's connection and the service's, so that breaking one leaves the other able to answer.
  */
 export const countedBody = (source: IncomingMessage, bytesMax: number, silenceMsMax: number): Readable => {
@@ -31,4 +32,5 @@ export const countedBody = (source: IncomingMessage, bytesMax: number, silenceMs
   return source.pipe(counted);
 };
 
-export const tooLarge = (bytesMax: number): DomainError => new DomainError('PAYLOAD_TOO_LARGE', `The body is larger than ${bytesMax} bytes`, { bytesMax });
+export const tooLarge = (bytesMax: number): DomainError =>
+  new DomainError('PAYLOAD_TOO_LARGE', `The body is larger than ${bytesMax} bytes`, { bytesMax });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Principal } from '@pca/contracts';
 import { DomainError } from '@pca/errors';
-import { principalOf, RateLimitStore, sendProblem, type ServiceRequest } from '@pca/service-kit';
+import { principalOf, type RateLimitStore, sendProblem, type ServiceRequest } from '@pca/service-kit';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { requireJson } from '../graph/graph-request.js';
 import type { GraphService } from '../graph/graph.service.js';
@@ -19,12 +19,16 @@ export interface EdgeOptions {
   bodyMsMax: number;
 }
 
-/** What every request passes before anything of it is read: security headers, Host, the token's budget, and for GraphQL the token and the content type. */
+/**
+ * What every request passes before anything of it is read: security headers, Host, the token's budget, and for GraphQL the token and the
+ * content type.
+ */
 export const guardEdge = (fastify: FastifyInstance, graph: GraphService, options: EdgeOptions): void => {
   const keyOf = tokenKeys();
   fastify.addHook('onRequest', async (request: ServiceRequest, reply) => {
     reply.headers(options.headers);
-    if (options.hosts && !isLoopbackHost(request.headers.host, options.hosts)) throw new DomainError('FORBIDDEN', 'The Host header does not name this machine');
+    if (options.hosts && !isLoopbackHost(request.headers.host, options.hosts))
+      throw new DomainError('FORBIDDEN', 'The Host header does not name this machine');
     if (request.url.includes('%00')) throw new DomainError('BAD_USER_INPUT', 'The URL holds a NUL character');
     if (request.principal) await options.admitted.take(keyOf(request.principal, request.headers.authorization ?? ''));
     else if (request.headers.authorization !== undefined) await options.refused.take(request.ip);
@@ -55,7 +59,10 @@ const limitBodyTime = (request: ServiceRequest, reply: FastifyReply, msMax: numb
   request.raw.once('close', () => clearTimeout(timer));
 };
 
-/** The verifier gives the same principal for the same token, so that each token is hashed once; what goes to a shared store must not be the token. */
+/**
+ * The verifier gives the same principal for the same token, so that each token is hashed once; what goes to a shared store must not be the
+ * token.
+ */
 const tokenKeys = (): ((principal: Principal, authorization: string) => string) => {
   const keys = new WeakMap<Principal, string>();
   return (principal, authorization) => {

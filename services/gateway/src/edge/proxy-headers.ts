@@ -1,21 +1,53 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 
 /** RFC 9110 7.6.1: they belong to one connection and are not handed on. */
-const hopByHop = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'];
+const hopByHop = [
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+];
 /** Ours to say or to have answered, not the client's: who it came through, which trace it belongs to, whether to go on. */
-const notForServices = ['host', 'expect', 'cookie', 'forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-request-id', 'traceparent', 'tracestate', 'baggage'];
+const notForServices = [
+  'host',
+  'expect',
+  'cookie',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-request-id',
+  'traceparent',
+  'tracestate',
+  'baggage',
+];
 
 const without = (headers: IncomingHttpHeaders, dropped: readonly string[]): Record<string, string | string[]> => {
-  const named = String(headers.connection ?? '').toLowerCase().split(',').map((name) => name.trim());
+  const named = String(headers.connection ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim());
   const gone = new Set([...hopByHop, ...named, ...dropped]);
-  return Object.fromEntries(Object.entries(headers).filter((entry): entry is [string, string | string[]] => entry[1] !== undefined && !gone.has(entry[0])));
+  return Object.fromEntries(
+    Object.entries(headers).filter((entry): entry is [string, string | string[]] => entry[1] !== undefined && !gone.has(entry[0])),
+  );
 };
 
-export const requestHeadersFor = (headers: IncomingHttpHeaders, requestId: string, traceparent: string | null): Record<string, string | string[]> => ({
+export const requestHeadersFor = (
+  headers: IncomingHttpHeaders,
+  requestId: string,
+  traceparent: string | null,
+): Record<string, string | string[]> => ({
   ...without(headers, notForServices),
   'x-request-id': requestId,
   ...(traceparent && { traceparent }),
 });
 
 /** Security headers are the gateway's, so that every path has the same. */
-export const responseHeadersFrom = (headers: IncomingHttpHeaders, ours: ReadonlySet<string>): OutgoingHttpHeaders => without(headers, ['x-request-id', ...ours]);
+export const responseHeadersFrom = (headers: IncomingHttpHeaders, ours: ReadonlySet<string>): OutgoingHttpHeaders =>
+  without(headers, ['x-request-id', ...ours]);

@@ -28,19 +28,29 @@ export const proxyRest = async (fastify: FastifyInstance, { routes, upstreamOf, 
     scope.addHook('onRequest', async (request: ServiceRequest) => void principalOf(request));
     for (const route of routes) {
       const upstream = upstreamOf(route.service);
-      const handler = (request: ServiceRequest, reply: FastifyReply): Promise<FastifyReply> => forward(request, reply, route, upstream, ownHeaders);
+      const handler = (request: ServiceRequest, reply: FastifyReply): Promise<FastifyReply> =>
+        forward(request, reply, route, upstream, ownHeaders);
       for (const url of [route.prefix, `${route.prefix}/*`]) scope.route({ method: [...methods], url, handler });
     }
     done();
   });
 };
 
-const forward = async (request: ServiceRequest, reply: FastifyReply, route: RestRoute, upstream: Upstream, ownHeaders: ReadonlySet<string>): Promise<FastifyReply> => {
+const forward = async (
+  request: ServiceRequest,
+  reply: FastifyReply,
+  route: RestRoute,
+  upstream: Upstream,
+  ownHeaders: ReadonlySet<string>,
+): Promise<FastifyReply> => {
   const path = plainPath(request.url);
   if (Number(request.headers['content-length'] ?? 0) > route.bytesMax) throw tooLarge(route.bytesMax);
   const body = hasBody(request) ? countedBody(request.raw, route.bytesMax, route.silenceMsMax) : null;
-  const answer = await inSpan(`${request.method} ${route.service}`, SpanKind.CLIENT, { 'server.address': route.service, 'url.path': path }, () =>
-    upstream.stream((pool) => send(pool, request, path, body, route.silenceMsMax)),
+  const answer = await inSpan(
+    `${request.method} ${route.service}`,
+    SpanKind.CLIENT,
+    { 'server.address': route.service, 'url.path': path },
+    () => upstream.stream((pool) => send(pool, request, path, body, route.silenceMsMax)),
   );
   const fault = faultOfStatus(route.service, answer.statusCode);
   if (fault && !String(answer.headers['content-type']).startsWith('application/problem+json')) {
@@ -50,7 +60,13 @@ const forward = async (request: ServiceRequest, reply: FastifyReply, route: Rest
   return reply.code(answer.statusCode).headers(responseHeadersFrom(answer.headers, ownHeaders)).send(answer.body);
 };
 
-const send = async (pool: Dispatcher, request: ServiceRequest, path: string, body: Readable | null, silenceMsMax: number): Promise<Dispatcher.ResponseData> => {
+const send = async (
+  pool: Dispatcher,
+  request: ServiceRequest,
+  path: string,
+  body: Readable | null,
+  silenceMsMax: number,
+): Promise<Dispatcher.ResponseData> => {
   try {
     const answer = await pool.request({
       path,
@@ -69,11 +85,16 @@ const send = async (pool: Dispatcher, request: ServiceRequest, path: string, bod
   }
 };
 
-const hasBody = ({ headers }: ServiceRequest): boolean => headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+const hasBody = ({ headers }: ServiceRequest): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
-/** The path as it came. Throws BAD_USER_INPUT when it would be another one after its dots are resolved: it would leave the prefix that allowed it. */
+/**
+ * The path as it came. Throws BAD_USER_INPUT when it would be another one after its dots are resolved: it would leave the prefix that
+ * allowed it.
+ */
 const plainPath = (url: string): string => {
   const [path = ''] = url.split('?');
-  if (path.includes('\\') || new URL(path, 'http://gateway').pathname !== path) throw new DomainError('BAD_USER_INPUT', 'The path must not hold dot segments');
+  if (path.includes('\\') || new URL(path, 'http://gateway').pathname !== path)
+    throw new DomainError('BAD_USER_INPUT', 'The path must not hold dot segments');
   return url;
 };

@@ -16,7 +16,9 @@ export const apiHeaders = (production: boolean): Headers => ({
   ...(production && { 'strict-transport-security': 'max-age=31536000; includeSubDomains' }),
 });
 
-/** For our own pages: scripts from our own files only. GraphiQL and Swagger UI write style attributes and carry fonts and pictures as data. */
+/**
+ * For our own pages: scripts from our own files only. GraphiQL and Swagger UI write style attributes and carry fonts and pictures as data.
+ */
 export const pageHeaders: Headers = {
   'content-security-policy': [
     "default-src 'none'",

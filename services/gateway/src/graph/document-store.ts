@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { type DocumentNode, GraphQLError, type GraphQLSchema, NoSchemaIntrospectionCustomRule, parse, specifiedRules, validate, type ValidationRule } from 'graphql';
+import {
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLSchema,
+  NoSchemaIntrospectionCustomRule,
+  parse,
+  specifiedRules,
+  validate,
+  type ValidationRule,
+} from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { type QueryLimits, requireWithin, tooComplex } from './query-limits.js';
 import { measureQuery } from './query-size.js';
@@ -26,11 +35,16 @@ const charactersMax = 16_777_216;
 const validationErrorsMax = 20;
 
 /**
- * Documents that were parsed, found within the limits and valid, by their text. The limits come before validation, because validating is quadratic in
+ * Documents that were parsed, found within the limits and valid, by their text. The limits come before validation, because validating is
+ * quadratic in
  * what they bound. What is refused is not kept, so that nobody can push the accepted ones out for nothing.
  */
 export class DocumentStore {
-  private readonly accepted = new LRUCache<string, AcceptedDocument>({ max: documentsMax, maxSize: charactersMax, sizeCalculation: (_document, source) => source.length + 1 });
+  private readonly accepted = new LRUCache<string, AcceptedDocument>({
+    max: documentsMax,
+    maxSize: charactersMax,
+    sizeCalculation: (_document, source) => source.length + 1,
+  });
   private readonly rules: readonly ValidationRule[];
 
   constructor(
@@ -66,7 +80,8 @@ export class DocumentStore {
     try {
       return parse(source, { maxTokens: this.limits.tokens });
     } catch (error) {
-      if (error instanceof GraphQLError && !/^Syntax Error: Document contains more that/.test(error.message)) throw new DocumentRefusal('GRAPHQL_PARSE_FAILED', [error]);
+      if (error instanceof GraphQLError && !/^Syntax Error: Document contains more that/.test(error.message))
+        throw new DocumentRefusal('GRAPHQL_PARSE_FAILED', [error]);
       if (error instanceof GraphQLError) throw tooComplex('tokens', this.limits.tokens);
       // The parser recurses: what is nested deeper than the stack is nested too deep.
       if (error instanceof RangeError) throw tooComplex('depth', this.limits.depth);

@@ -64,7 +64,10 @@ export class FederatedGraph {
   execute(request: GraphRequest): Promise<ExecutionResult> {
     if (!this.executor) throw new Error('the supergraph is not loaded');
     // The executor reads these alone; the rest of the request context belongs to servers with plugins and caches.
-    const context: Pick<ExecutorRequest, 'request' | 'document' | 'source' | 'queryHash' | 'operationName' | 'context' | 'metrics' | 'logger'> = {
+    const context: Pick<
+      ExecutorRequest,
+      'request' | 'document' | 'source' | 'queryHash' | 'operationName' | 'context' | 'metrics' | 'logger'
+    > = {
       request: { query: request.source, operationName: request.operationName, variables: request.variables },
       document: request.document,
       source: request.source,

@@ -13,7 +13,10 @@ const messageLengthMax = 1_000;
 /** Extensions that other GraphQL servers add and that show their insides. */
 const hiddenExtensions = new Set(['stacktrace', 'exception', 'response', 'serviceName']);
 
-/** The mapping from what goes wrong with an operation to what the client sees: a code of the catalogue, the name of the service, nothing of its insides. */
+/**
+ * The mapping from what goes wrong with an operation to what the client sees: a code of the catalogue, the name of the service, nothing of
+ * its insides.
+ */
 export class GraphErrors {
   constructor(
     private readonly logger: Logger,
@@ -27,7 +30,10 @@ export class GraphErrors {
     }
     const error = domainErrorOf(thrown);
     if (error.code === 'INTERNAL_SERVER_ERROR') this.logger.error({ err: error.cause ?? error }, 'the operation failed');
-    return { status: errorCatalogue[error.code].status, errors: [{ message: error.message, extensions: { ...error.details, code: error.code } }] };
+    return {
+      status: errorCatalogue[error.code].status,
+      errors: [{ message: error.message, extensions: { ...error.details, code: error.code } }],
+    };
   }
 
   /** For what an executed operation answers with. */
@@ -38,7 +44,8 @@ export class GraphErrors {
   private ofOne(error: GraphQLError): GraphQLFormattedError {
     const service = error.extensions['service'] ?? error.extensions['serviceName'];
     const code = error.extensions['code'];
-    if (service === undefined && code === undefined) return isVariableError(error) ? this.shown(error, 'BAD_USER_INPUT') : this.ofFault(error);
+    if (service === undefined && code === undefined)
+      return isVariableError(error) ? this.shown(error, 'BAD_USER_INPUT') : this.ofFault(error);
     // A service that does not understand what the gateway planned has another schema than the supergraph says; the client is not to blame.
     if (code === 'GRAPHQL_VALIDATION_FAILED' || code === 'GRAPHQL_PARSE_FAILED') {
       this.logger.warn({ service, reason: error.message }, 'a service refused what was planned for it; is the supergraph stale?');
@@ -51,11 +58,17 @@ export class GraphErrors {
 
   private ofFault(error: Error): GraphQLFormattedError {
     this.logger.error({ err: error }, 'the operation failed');
-    return { message: 'The request failed; the log of the gateway has the cause.', ...place(error as GraphQLError), extensions: { code: 'INTERNAL_SERVER_ERROR' } };
+    return {
+      message: 'The request failed; the log of the gateway has the cause.',
+      ...place(error as GraphQLError),
+      extensions: { code: 'INTERNAL_SERVER_ERROR' },
+    };
   }
 
   private shown(error: GraphQLError, code: ErrorCode, more: Record<string, unknown> = {}): GraphQLFormattedError {
-    const extensions = Object.fromEntries(Object.entries({ ...error.extensions, ...more }).filter(([key, value]) => !hiddenExtensions.has(key) && value !== undefined));
+    const extensions = Object.fromEntries(
+      Object.entries({ ...error.extensions, ...more }).filter(([key, value]) => !hiddenExtensions.has(key) && value !== undefined),
+    );
     const message = this.hideSuggestions ? error.message.replace(/ ?Did you mean.*$/s, '') : error.message;
     return {
       message: message.slice(0, messageLengthMax),

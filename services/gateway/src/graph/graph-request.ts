@@ -15,8 +15,10 @@ export const readGraphParameters = (body: unknown): GraphParameters => {
   if (!isRecord(body)) throw new DomainError('BAD_USER_INPUT', 'The body must be a JSON object');
   const { query, operationName, variables } = body;
   if (typeof query !== 'string' || query.trim() === '') throw new DomainError('BAD_USER_INPUT', '"query" must be a text that is not empty');
-  if (operationName !== undefined && operationName !== null && typeof operationName !== 'string') throw new DomainError('BAD_USER_INPUT', '"operationName" must be a text');
-  if (variables !== undefined && variables !== null && !isRecord(variables)) throw new DomainError('BAD_USER_INPUT', '"variables" must be an object');
+  if (operationName !== undefined && operationName !== null && typeof operationName !== 'string')
+    throw new DomainError('BAD_USER_INPUT', '"operationName" must be a text');
+  if (variables !== undefined && variables !== null && !isRecord(variables))
+    throw new DomainError('BAD_USER_INPUT', '"variables" must be an object');
   return { query, operationName: operationName || undefined, variables: variables ?? {} };
 };
 
@@ -28,7 +30,11 @@ const simpleTypes = /^(text\/plain|application\/x-www-form-urlencoded|multipart\
  */
 export const requireJson = (contentType: string | undefined): void => {
   if (contentType === undefined || simpleTypes.test(contentType)) {
-    throw new DomainError('CSRF_REFUSED', 'A GraphQL request must have the content type application/json, which other pages cannot send unasked');
+    throw new DomainError(
+      'CSRF_REFUSED',
+      'A GraphQL request must have the content type application/json, which other pages cannot send unasked',
+    );
   }
-  if (!/^application\/json\s*(;|$)/i.test(contentType)) throw new DomainError('UNSUPPORTED_MEDIA_TYPE', 'A GraphQL request must have the content type application/json');
+  if (!/^application\/json\s*(;|$)/i.test(contentType))
+    throw new DomainError('UNSUPPORTED_MEDIA_TYPE', 'A GraphQL request must have the content type application/json');
 };

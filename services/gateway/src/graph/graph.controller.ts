@@ -21,7 +21,11 @@ export class GraphController {
   @Public()
   async post(@Req() request: ServiceRequest, @Res() reply: FastifyReply): Promise<void> {
     const startMs = performance.now();
-    const context = { authorization: request.headers.authorization ?? '', requestId: request.id, deadlineMs: Date.now() + this.requestMsMax };
+    const context = {
+      authorization: request.headers.authorization ?? '',
+      requestId: request.id,
+      deadlineMs: Date.now() + this.requestMsMax,
+    };
     const answer = await this.answer(request.body, context);
     this.observe(answer, (performance.now() - startMs) / 1000);
     const type = request.headers.accept?.includes(graphResponseType) ? graphResponseType : 'application/json';

@@ -1,8 +1,15 @@
 import { DomainError } from '@pca/errors';
-import { type DocumentNode, getOperationAST, GraphQLError, type GraphQLFormattedError, type GraphQLSchema, type OperationDefinitionNode } from 'graphql';
+import {
+  type DocumentNode,
+  getOperationAST,
+  GraphQLError,
+  type GraphQLFormattedError,
+  type GraphQLSchema,
+  type OperationDefinitionNode,
+} from 'graphql';
 import { DocumentStore } from './document-store.js';
 import type { FederatedGraph } from './federated-graph.js';
-import { GraphErrors, type ShownErrors } from './graph-errors.js';
+import { type GraphErrors, type ShownErrors } from './graph-errors.js';
 import type { GraphParameters } from './graph-request.js';
 import { checkVariables, type QueryLimits } from './query-limits.js';
 import type { GraphContext } from './subgraph-data-source.js';
@@ -36,12 +43,21 @@ export class GraphService {
       checkVariables(parameters.variables, this.limits);
       const { document, hash } = this.documents.accept(parameters.query, schema, parameters.variables);
       operation = operationOf(document, parameters.operationName, schema);
-      const result = await this.graph.execute({ source: parameters.query, hash, document, operationName: parameters.operationName, variables: parameters.variables, context });
+      const result = await this.graph.execute({
+        source: parameters.query,
+        hash,
+        document,
+        operationName: parameters.operationName,
+        variables: parameters.variables,
+        context,
+      });
       const errors = [...(result.errors ?? []), ...valueErrorsOf(result.extensions)];
       if (errors.length === 0) return this.made(operation, 200, { data: result.data });
       const shown = this.errors.ofExecution(errors);
       // Without data nothing was executed: the variables did not fit.
-      return result.data === undefined ? this.made(operation, 400, { errors: shown }) : this.made(operation, 200, { errors: shown, data: result.data });
+      return result.data === undefined
+        ? this.made(operation, 400, { errors: shown })
+        : this.made(operation, 200, { errors: shown, data: result.data });
     } catch (thrown) {
       const { status, errors } = this.errors.ofRefusal(thrown);
       return this.made(operation, status, { errors });
@@ -61,9 +77,15 @@ export class GraphService {
 const operationOf = (document: DocumentNode, name: string | undefined, schema: GraphQLSchema): OperationDefinitionNode => {
   const operation = getOperationAST(document, name);
   // Validation passes over a kind of operation that the schema does not have.
-  if (operation && !schema.getRootType(operation.operation)) throw new DomainError('BAD_USER_INPUT', `The graph has no ${operation.operation}s`);
+  if (operation && !schema.getRootType(operation.operation))
+    throw new DomainError('BAD_USER_INPUT', `The graph has no ${operation.operation}s`);
   if (operation) return operation;
-  throw new DomainError('BAD_USER_INPUT', name === undefined ? 'The document holds several operations; say which by "operationName"' : 'The document holds no operation of that name');
+  throw new DomainError(
+    'BAD_USER_INPUT',
+    name === undefined
+      ? 'The document holds several operations; say which by "operationName"'
+      : 'The document holds no operation of that name',
+  );
 };
 
 /** What the gateway nulls because a service broke its schema stands apart from the errors; clients read the errors. */

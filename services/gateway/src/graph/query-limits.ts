@@ -11,11 +11,15 @@ export const introspectionDepthMax = 20;
 export const valueDepthMax = 32;
 
 export const tooComplex = (limit: string, max: number, actual?: number): DomainError =>
-  new DomainError('QUERY_TOO_COMPLEX', `The query exceeds the limit on ${limit}: ${max} at most${actual === undefined ? '' : `, ${actual} asked for`}`, {
-    limit,
-    max,
-    ...(actual !== undefined && { actual }),
-  });
+  new DomainError(
+    'QUERY_TOO_COMPLEX',
+    `The query exceeds the limit on ${limit}: ${max} at most${actual === undefined ? '' : `, ${actual} asked for`}`,
+    {
+      limit,
+      max,
+      ...(actual !== undefined && { actual }),
+    },
+  );
 
 /** Throws QUERY_TOO_COMPLEX with the first limit that the size exceeds. */
 export const requireWithin = (size: QuerySize, limits: QueryLimits): void => {
@@ -30,7 +34,8 @@ export interface VariableLimits {
 }
 
 /**
- * Throws QUERY_TOO_COMPLEX for a list that is too long or nesting that is too deep, and BAD_USER_INPUT for a NUL character, which no store of text takes.
+ * Throws QUERY_TOO_COMPLEX for a list that is too long or nesting that is too deep, and BAD_USER_INPUT for a NUL character, which no store
+ * of text takes.
  * `path` names the place in the message.
  */
 export const checkVariables = (value: unknown, limits: VariableLimits, path = 'variables', depth = 0): void => {

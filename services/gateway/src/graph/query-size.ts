@@ -1,11 +1,29 @@
 import { DomainError } from '@pca/errors';
 import {
-  type ArgumentNode, type DocumentNode, type FieldNode, type FragmentDefinitionNode, getNamedType, type GraphQLField, type GraphQLNamedType, type GraphQLOutputType,
-  type GraphQLSchema, isCompositeType, isInterfaceType, isListType, isNonNullType, isObjectType, Kind, type OperationDefinitionNode, type SelectionNode, type SelectionSetNode,
+  type ArgumentNode,
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  getNamedType,
+  type GraphQLField,
+  type GraphQLNamedType,
+  type GraphQLOutputType,
+  type GraphQLSchema,
+  isCompositeType,
+  isInterfaceType,
+  isListType,
+  isNonNullType,
+  isObjectType,
+  Kind,
+  type OperationDefinitionNode,
+  type SelectionNode,
+  type SelectionSetNode,
   type ValueNode,
 } from 'graphql';
 
-/** How large a document is, with its fragments expanded. Counts are sums over all its operations, depth and cost belong to the largest one. */
+/**
+ * How large a document is, with its fragments expanded. Counts are sums over all its operations, depth and cost belong to the largest one.
+ */
 export interface QuerySize {
   /** Levels of fields below the operation; introspection counts apart. */
   readonly depth: number;
@@ -35,9 +53,22 @@ const sizeArguments = ['first', 'last', 'limit'];
 const valueDepthWalked = 100;
 
 type Partial = { -readonly [K in keyof QuerySize]: number };
-const nothing = (): Partial => ({ depth: 0, introspectionDepth: 0, cost: 0, aliases: 0, directives: 0, selections: 0, rootFields: 0, listItems: 0, valueDepth: 0 });
+const nothing = (): Partial => ({
+  depth: 0,
+  introspectionDepth: 0,
+  cost: 0,
+  aliases: 0,
+  directives: 0,
+  selections: 0,
+  rootFields: 0,
+  listItems: 0,
+  valueDepth: 0,
+});
 
-/** Throws BAD_USER_INPUT for a NUL character in a literal. Measures in one walk: each fragment once per list length around it, cyclic ones as if they were empty, so that the time is linear. */
+/**
+ * Throws BAD_USER_INPUT for a NUL character in a literal. Measures in one walk: each fragment once per list length around it, cyclic ones
+ * as if they were empty, so that the time is linear.
+ */
 export const measureQuery = (document: DocumentNode, schema: GraphQLSchema, variables: Readonly<Record<string, unknown>>): Measured => {
   const walk = new Walk(document, schema, variables);
   const size = nothing();
@@ -61,11 +92,14 @@ class Walk {
     private readonly schema: GraphQLSchema,
     private readonly variables: Readonly<Record<string, unknown>>,
   ) {
-    for (const definition of document.definitions) if (definition.kind === Kind.FRAGMENT_DEFINITION) this.fragments.set(definition.name.value, definition);
+    for (const definition of document.definitions)
+      if (definition.kind === Kind.FRAGMENT_DEFINITION) this.fragments.set(definition.name.value, definition);
   }
 
   operation(node: OperationDefinitionNode): Partial {
-    this.defaults = new Map(node.variableDefinitions?.flatMap(({ variable, defaultValue }) => (defaultValue ? [[variable.name.value, defaultValue]] : [])));
+    this.defaults = new Map(
+      node.variableDefinitions?.flatMap(({ variable, defaultValue }) => (defaultValue ? [[variable.name.value, defaultValue]] : [])),
+    );
     this.measured.clear();
     const size = this.selections(node.selectionSet, this.schema.getRootType(node.operation) ?? undefined, undefined);
     size.directives += node.directives?.length ?? 0;

@@ -13,7 +13,8 @@ export const readSupergraph = async (file: string): Promise<string> => {
 };
 
 /**
- * Calls `onChange` with the file's text when it has been written and lies still. Watches the folder: editors and deployments replace a file by a
+ * Calls `onChange` with the file's text when it has been written and lies still. Watches the folder: editors and deployments replace a file
+ * by a
  * rename, after which a watch on the file itself would see the old one for ever. Returns how to stop.
  */
 export const watchSupergraph = (file: string, onChange: (sdl: string) => void, onError: (error: unknown) => void): (() => void) => {

@@ -26,5 +26,6 @@ const assets: Readonly<Record<string, [root: string, file: string]>> = {
 
 export const serveAssets = async (fastify: FastifyInstance): Promise<void> => {
   await fastify.register(fastifyStatic, { root: ownFile('')[0], serve: false });
-  for (const [name, [root, file]] of Object.entries(assets)) fastify.get(`/assets/${name}`, (_request, reply) => reply.sendFile(file, root));
+  for (const [name, [root, file]] of Object.entries(assets))
+    fastify.get(`/assets/${name}`, (_request, reply) => reply.sendFile(file, root));
 };

@@ -12,7 +12,8 @@ const refreshSeconds = 10;
 const serviceRow = ({ name, state, notReady }: ServiceState): string =>
   `<tr><td>${escapeHtml(name)}</td><td><span class="state ${state.replace(' ', '-')}">${state}</span></td><td>${escapeHtml(notReady.join(', '))}</td></tr>`;
 
-const card = ({ href, title, text }: HomeLink): string => `<a class="card" href="${escapeHtml(href)}"><strong>${escapeHtml(title)}</strong><span>${escapeHtml(text)}</span></a>`;
+const card = ({ href, title, text }: HomeLink): string =>
+  `<a class="card" href="${escapeHtml(href)}"><strong>${escapeHtml(title)}</strong><span>${escapeHtml(text)}</span></a>`;
 
 /** The front page: where to go, and how each service is. It loads itself again, so that it needs no script. */
 export const homePage = (links: readonly HomeLink[], services: readonly ServiceState[]): string =>

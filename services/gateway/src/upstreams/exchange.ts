@@ -16,7 +16,8 @@ export interface ExchangeLimits {
 }
 
 /**
- * Sends a request and reads the whole answer as text, within a time and a size. Collects the chunks itself: undici's readable body costs more
+ * Sends a request and reads the whole answer as text, within a time and a size. Collects the chunks itself: undici's readable body costs
+ * more
  * than the rest of the exchange. Throws UpstreamFault.
  */
 export const exchange = (pool: Dispatcher, request: UpstreamRequest, limits: ExchangeLimits): Promise<TextAnswer> =>
@@ -47,7 +48,8 @@ export const exchange = (pool: Dispatcher, request: UpstreamRequest, limits: Exc
         },
         onResponseData(_controller, chunk) {
           bytes += chunk.length;
-          if (bytes > limits.bytesMax) end(new UpstreamFault('BAD_GATEWAY', limits.service, `The answer of ${limits.service} is larger than the limit`, false));
+          if (bytes > limits.bytesMax)
+            end(new UpstreamFault('BAD_GATEWAY', limits.service, `The answer of ${limits.service} is larger than the limit`, false));
           else chunks.push(chunk);
         },
         onResponseEnd() {

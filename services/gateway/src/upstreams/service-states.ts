@@ -10,7 +10,10 @@ export interface ServiceState {
 const askMsMax = 800;
 const freshMs = 1_000;
 
-/** Asks every service whether it is ready, at most once a second however many look. Not through the breaker: this is how one sees what it keeps away. */
+/**
+ * Asks every service whether it is ready, at most once a second however many look. Not through the breaker: this is how one sees what it
+ * keeps away.
+ */
 export class ServiceStates {
   private asked: { atMs: number; states: Promise<readonly ServiceState[]> } | undefined;
 

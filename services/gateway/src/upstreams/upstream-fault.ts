@@ -22,7 +22,8 @@ export const faultOf = (service: string, error: unknown): UpstreamFault => {
   if (isUpstreamFault(error)) return error;
   const code = (error as { code?: unknown } | undefined)?.code;
   if (typeof code === 'string' && timeoutCodes.has(code)) return timeoutFault(service, error);
-  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return new UpstreamFault('BAD_GATEWAY', service, `The answer of ${service} is larger than the limit`, false, error);
+  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE')
+    return new UpstreamFault('BAD_GATEWAY', service, `The answer of ${service} is larger than the limit`, false, error);
   return new UpstreamFault('SERVICE_UNAVAILABLE', service, `${service} is not reachable`, true, error);
 };
 

@@ -27,7 +27,8 @@ const connectMsMax = 2_000;
 const closedState = { [CircuitState.Closed]: 0, [CircuitState.HalfOpen]: 1, [CircuitState.Open]: 2, [CircuitState.Isolated]: 2 } as const;
 
 /**
- * One service behind the gateway: its connections, its breaker and its metrics. After five failures in a row the breaker opens and requests fail
+ * One service behind the gateway: its connections, its breaker and its metrics. After five failures in a row the breaker opens and requests
+ * fail
  * at once; after a pause that grows from one to ten seconds a single request probes, and only its success lets the others through.
  */
 export class Upstream {
@@ -105,7 +106,8 @@ export class Upstream {
   private async guarded<T>(work: () => Promise<T>): Promise<T> {
     // While one request probes, the others do not wait for it: a service that hangs would hold them all.
     if (this.breaker.state === CircuitState.HalfOpen) throw this.refusal();
-    if (this.underWay >= this.options.waitingMax) throw new UpstreamFault('SERVICE_UNAVAILABLE', this.name, `Too many requests are waiting for ${this.name}`, false);
+    if (this.underWay >= this.options.waitingMax)
+      throw new UpstreamFault('SERVICE_UNAVAILABLE', this.name, `Too many requests are waiting for ${this.name}`, false);
     this.underWay += 1;
     const startMs = performance.now();
     let outcome: Outcome = 'ok';

@@ -1,7 +1,10 @@
 import { subgraphVariableOf } from '../env.js';
 import { Upstream, type UpstreamOptions } from './upstream.js';
 
-/** The services behind the gateway by the name they have in the supergraph. Their URLs come from the environment, never from the supergraph file. */
+/**
+ * The services behind the gateway by the name they have in the supergraph. Their URLs come from the environment, never from the supergraph
+ * file.
+ */
 export class Upstreams {
   private readonly known = new Map<string, Upstream>();
 
