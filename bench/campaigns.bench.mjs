@@ -36,7 +36,9 @@ const service = fork('services/campaigns/dist/main.js', {
 
 /** Campaigns whose spend is skewed as it is in accounts: few spend much, most little. Ten other workspaces share the tables. */
 const fill = async (client) => {
-  await client.query(`insert into workspace (id, name) select case n when 0 then 'demo' else 'other-' || n end, 'w' from generate_series(0, 10) n`);
+  await client.query(
+    `insert into workspace (id, name) select case n when 0 then 'demo' else 'other-' || n end, 'w' from generate_series(0, 10) n`,
+  );
   await client.query(
     `insert into campaign (id, workspace_id, name, platform, status, objective, currency, start_date)
      select gen_random_uuid(), case when n % 20 = 0 then 'other-' || 1 + n % 10 else 'demo' end,
@@ -64,11 +66,38 @@ const pick = (items) => items[Math.floor(random() * items.length)];
 const orders = ['SPEND', 'CTR', 'CLICKS', 'CONVERSIONS', 'CPA', 'ROAS', 'NAME', 'CREATED_AT', 'START_DATE', 'IMPRESSIONS', 'CPC'];
 const order = () => ({ field: pick(orders), direction: pick(['ASC', 'DESC']) });
 const shapes = {
-  'platform and min_spend, ordered': () => ({ filter: { platform: pick(['Google', 'facebook', 'TikTok', 'Bing']), min_spend: pick([1000, 10_000, 50_000]) }, order: order() }),
-  'status, objective and ctr, ordered': () => ({ filter: { status: pick(['ACTIVE', 'PAUSED']), objective: pick(['leads', 'Reach']), min_ctr: pick([0, 0.01, 0.05]) }, order: order() }),
-  'search, ordered': () => ({ filter: { search: pick(['spring', 'brand', Math.floor(random() * 4096).toString(16).padStart(3, '0')]) }, order: order() }),
+  'platform and min_spend, ordered': () => ({
+    filter: { platform: pick(['Google', 'facebook', 'TikTok', 'Bing']), min_spend: pick([1000, 10_000, 50_000]) },
+    order: order(),
+  }),
+  'status, objective and ctr, ordered': () => ({
+    filter: { status: pick(['ACTIVE', 'PAUSED']), objective: pick(['leads', 'Reach']), min_ctr: pick([0, 0.01, 0.05]) },
+    order: order(),
+  }),
+  'search, ordered': () => ({
+    filter: {
+      search: pick([
+        'spring',
+        'brand',
+        Math.floor(random() * 4096)
+          .toString(16)
+          .padStart(3, '0'),
+      ]),
+    },
+    order: order(),
+  }),
   'no filter, ordered': () => ({ filter: {}, order: order() }),
-  'days of one month, platform and search': () => ({ filter: { from: '2026-07-01', to: '2026-07-31', platform: 'Google', search: Math.floor(random() * 65_536).toString(16).padStart(4, '0') }, order: order() }),
+  'days of one month, platform and search': () => ({
+    filter: {
+      from: '2026-07-01',
+      to: '2026-07-31',
+      platform: 'Google',
+      search: Math.floor(random() * 65_536)
+        .toString(16)
+        .padStart(4, '0'),
+    },
+    order: order(),
+  }),
 };
 
 const scans = (plan) => (plan['Node Type'] === 'Seq Scan' ? [plan['Relation Name']] : []).concat((plan.Plans ?? []).flatMap(scans));
@@ -89,7 +118,8 @@ const measure = async (client, token, make) => {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
       body: JSON.stringify({
-        query: 'query ($f: CampaignFilter, $o: CampaignOrder) { campaigns(filter: $f, orderBy: $o, limit: 20) { id name platform spend clicks ctr conversions } }',
+        query:
+          'query ($f: CampaignFilter, $o: CampaignOrder) { campaigns(filter: $f, orderBy: $o, limit: 20) { id name platform spend clicks ctr conversions } }',
         variables: { f: filter, o: orderBy },
       }),
     });
@@ -125,7 +155,10 @@ const scanNames = (plan) => [plan['Node Type'], plan['Index Name'], ...(plan.Pla
 
 try {
   for (let tries = 0; ; tries++) {
-    const ready = await fetch(`http://127.0.0.1:${port}/health/ready`).then((response) => response.ok, () => false);
+    const ready = await fetch(`http://127.0.0.1:${port}/health/ready`).then(
+      (response) => response.ok,
+      () => false,
+    );
     if (ready) break;
     if (tries > 200) throw new Error('the service did not start');
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -134,13 +167,22 @@ try {
   await client.connect();
   const started = performance.now();
   await fill(client);
-  console.log(`${campaigns} campaigns with ${days} days each, filled in ${((performance.now() - started) / 1000).toFixed(0)} s; ${asks} questions of each kind, one at a time\n`);
+  console.log(
+    `${campaigns} campaigns with ${days} days each, filled in ${((performance.now() - started) / 1000).toFixed(0)} s; ${asks} questions of each kind, one at a time\n`,
+  );
   const token = await issuer.issue({ role: 'viewer', ttlSeconds: 3600 });
   const rows = [];
   const plans = [];
   for (const [name, make] of Object.entries(shapes)) {
     const { own, floor, sequential, plans: seen } = await measure(client, token, make);
-    rows.push([name, ms(quantile(own, 0.5)), ms(quantile(own, 0.95)), ms(quantile(floor, 0.95)), (quantile(own, 0.5) / quantile(floor, 0.5)).toFixed(2), sequential.length === 0 ? 'none' : sequential.join(', ')]);
+    rows.push([
+      name,
+      ms(quantile(own, 0.5)),
+      ms(quantile(own, 0.95)),
+      ms(quantile(floor, 0.95)),
+      (quantile(own, 0.5) / quantile(floor, 0.5)).toFixed(2),
+      sequential.length === 0 ? 'none' : sequential.join(', '),
+    ]);
     plans.push(`  ${name}`, ...[...seen.values()].slice(0, 4));
   }
   printTable(['list of 20', 'p50', 'p95', 'p95 of the SQL alone', 'p50 to the SQL alone', 'sequential scans'], rows);

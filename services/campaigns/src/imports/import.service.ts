@@ -25,8 +25,9 @@ export interface ImportProgress {
   report: ImportReport;
 }
 
-/** Campaigns of one transaction: few enough that its locks are short, many enough that commits do not dominate. */
-const mergeCampaignsMax = 200;
+/** One transaction: small enough that its locks are short and progress shows, large enough that commits do not dominate. */
+const partCampaignsMax = 200;
+const partRowsMax = 100_000;
 const progressMs = 500;
 
 @Injectable()
@@ -121,9 +122,7 @@ export class ImportService {
     report: ImportReport,
     tell: () => Promise<void>,
   ): Promise<void> {
-    const sorted = found.sorted();
-    for (let start = 0; start < sorted.length; start += mergeCampaignsMax) {
-      const part = sorted.slice(start, start + mergeCampaignsMax);
+    for (const part of partsOf(found.sorted())) {
       const merged = await this.database.transaction((manager) => this.mergePart(manager, call, importId, part));
       addRejected(report, merged.rejected);
       report.rejected += merged.rowsRejected - merged.rejected.length;
@@ -199,6 +198,20 @@ export class ImportService {
     });
   }
 }
+
+const partsOf = (campaigns: readonly FileCampaign[]): FileCampaign[][] => {
+  const parts: FileCampaign[][] = [];
+  let rows = 0;
+  for (const campaign of campaigns) {
+    const last = parts.at(-1);
+    if (!last || last.length >= partCampaignsMax || rows + campaign.rows > partRowsMax) {
+      parts.push([campaign]);
+      rows = 0;
+    } else last.push(campaign);
+    rows += campaign.rows;
+  }
+  return parts;
+};
 
 async function* boundedBytes(file: AsyncIterable<Buffer>, bytesMax: number): AsyncGenerator<Buffer> {
   let bytes = 0;
