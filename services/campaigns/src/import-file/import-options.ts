@@ -3,7 +3,7 @@ import { type DateFormat, parseDateFormat } from './dialect/date-format.js';
 import { type Delimiter, parseDelimiter } from './dialect/delimiter.js';
 import { type FileEncoding, parseEncoding } from './dialect/file-encoding.js';
 import type { DecimalMark } from './dialect/number-format.js';
-import { readText } from './dialect/text.js';
+import { excerptOf, readText } from './dialect/text.js';
 import { importFormatOf, squash } from './import-format.js';
 import { type ImportField, importFields } from './import-item.js';
 
@@ -36,8 +36,14 @@ export type ImportOptionTexts = Readonly<Partial<Record<keyof ImportOptions, str
 const optionCharsMax = 8_192;
 const platformCharsMax = 64;
 
-/** @throws DomainError BAD_USER_INPUT, with the option at fault in its details. */
+/** @throws DomainError BAD_USER_INPUT, with the option at fault in its details; an option that does not exist is a typing error, not to be passed over. */
 export const parseImportOptions = (texts: ImportOptionTexts): ImportOptions => {
+  for (const name of Object.keys(texts))
+    if (!Object.hasOwn(optionNames, name))
+      throw new DomainError('BAD_USER_INPUT', `An import has no option ${JSON.stringify(excerptOf(name))}`, {
+        option: excerptOf(name),
+        candidates: Object.keys(optionNames),
+      });
   const given = (name: keyof ImportOptions): string | undefined => {
     const text = texts[name];
     // A query string that has an option twice gives a list of it.

@@ -36,6 +36,7 @@ describe('parseImportOptions', () => {
   });
 
   it.each([
+    [{ platfrom: 'Meta' } as ImportOptionTexts, 'platfrom'],
     [{ format: 'google-ads' }, '--format'],
     [{ platform: ' ' }, '--platform'],
     [{ platform: 'a\0b' }, '--platform'],

@@ -1,10 +1,9 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { isDomainError } from '@pca/errors';
+import { seededRandom } from '@pca/testing';
 import { describe, expect, it } from 'vitest';
-import { importLimits, type ImportItem, type ImportReading, type ImportRow, type RejectedRow } from './import-item.js';
+import { importLimits, type ImportReading, type ImportRow, type RejectedRow } from './import-item.js';
 import { type ImportOptions, type ImportOptionTexts, parseImportOptions } from './import-options.js';
 import { readImportFile } from './read-import-file.js';
 
@@ -299,59 +298,6 @@ describe('files that cannot be read', () => {
   });
 });
 
-describe('memory', () => {
-  setFlagsFromString('--expose-gc');
-  const collectGarbage = runInNewContext('gc') as () => void;
-  const used = (): number => {
-    collectGarbage();
-    const { heapUsed, external } = process.memoryUsage();
-    return heapUsed + external;
-  };
-
-  it('stays where it is over 200 MB of names that never repeat', async () => {
-    const bytes = 200_000_000;
-    const source = async function* (): AsyncGenerator<Buffer> {
-      yield Buffer.from('date,campaign,clicks,spend,ad,note\n');
-      for (let sent = 0, n = 0; sent < bytes;) {
-        let text = '';
-        for (let row = 0; row < 100; row++, n++)
-          text += `2023-08-31,a campaign of its own ${n},1,1.25,an ad of its own ${n},${'x'.repeat(1_000)}\n`;
-        sent += text.length;
-        yield await Promise.resolve(Buffer.from(text));
-      }
-    };
-    let [rows, nextLook, usedMax] = [0, 20_000_000, 0];
-    const before = used();
-    for await (const item of readImportFile(source())) {
-      if (item.kind !== 'batch') continue;
-      rows += item.rows.length;
-      if (item.bytesRead < nextLook) continue;
-      nextLook += 20_000_000;
-      usedMax = Math.max(usedMax, used());
-    }
-    expect(rows).toBeGreaterThan(180_000);
-    expect(usedMax - before).toBeLessThan(25_000_000);
-  });
-
-  it('stays where it is when 200 MB of it are one cell', async () => {
-    let usedMax = 0;
-    const source = async function* (): AsyncGenerator<Buffer> {
-      yield Buffer.from('date,campaign,clicks\n2023-08-31,a,1\n2023-08-31,"');
-      const piece = Buffer.alloc(1_000_000, 'x');
-      for (let sent = 0; sent < 200; sent++) {
-        yield await Promise.resolve(piece);
-        if (sent % 20 === 0) usedMax = Math.max(usedMax, used());
-      }
-      yield Buffer.from('",2\n2023-08-31,c,3\n');
-    };
-    const before = used();
-    const { rows, rejected } = await importOf(source());
-    expect(rows.map((row) => row.campaignName)).toEqual(['a', 'c']);
-    expect(rejected.map(({ line, column }) => [line, column])).toEqual([[3, 'campaign']]);
-    expect(usedMax - before).toBeLessThan(25_000_000);
-  });
-});
-
 const sample = join(process.env['PCA_SAMPLE_DATA'] ?? '', 'ads', 'KAG_conversion_data.csv');
 it.skipIf(!process.env['PCA_SAMPLE_DATA'] || !existsSync(sample))('reads a real export whole', async () => {
   const options = parseImportOptions({
@@ -377,7 +323,6 @@ it.skipIf(!process.env['PCA_SAMPLE_DATA'] || !existsSync(sample))('reads a real 
 });
 
 it('never fails with anything but an error of the domain, whatever the bytes', async () => {
-  const { seededRandom } = await import('@pca/testing');
   const random = seededRandom('junk');
   for (let n = 0; n < 1_500; n++) {
     const words = [
