@@ -8,7 +8,7 @@ export type SquashedName = string;
 /** What is particular to the files of one origin: which column names mean what. */
 export interface ImportFormat {
   readonly name: string;
-  /** Field → groups of names; a name of an earlier group wins, two of one group are ambiguous. The first group is the field's own name. */
+  /** Field → groups of names; an earlier group wins, two names of one group are ambiguous. The first group is the field's own name. */
   readonly fields: Readonly<Record<ImportField, readonly (readonly SquashedName[])[]>>;
   /** Column name → dimension: columns that slice a day. */
   readonly dimensions: ReadonlyMap<SquashedName, string>;

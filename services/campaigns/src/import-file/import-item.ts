@@ -31,7 +31,6 @@ export const importLimits = {
   nameCharsMax: 256,
   textCharsMax: 512,
   numberCharsMax: 64,
-  breakdownKeyBytesMax: 1_024,
   batchRowsMax: 1_000,
   /** How much of a faulty cell is shown, in code points. */
   excerptCharsMax: 80,

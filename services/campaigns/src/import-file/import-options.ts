@@ -36,7 +36,7 @@ export type ImportOptionTexts = Readonly<Partial<Record<keyof ImportOptions, str
 const optionCharsMax = 8_192;
 const platformCharsMax = 64;
 
-/** @throws DomainError BAD_USER_INPUT, with the option at fault in its details; an option that does not exist is a typing error, not to be passed over. */
+/** @throws DomainError BAD_USER_INPUT, with the option at fault in its details; one that does not exist is a slip of the pen. */
 export const parseImportOptions = (texts: ImportOptionTexts): ImportOptions => {
   for (const name of Object.keys(texts))
     if (!Object.hasOwn(optionNames, name))

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { breakdownKey } from '../performance/breakdown.js';
 import type { BreakdownColumn, ColumnPlan } from './column-plan.js';
 import { type DateFormat, type DateReading, dateReader } from './dialect/date-format.js';
 import { type DecimalMark, isAbsentNumber, readCount, readMicros } from './dialect/number-format.js';
@@ -28,7 +28,6 @@ interface RowFault {
 const currencyCode = /^[A-Z]{3}$/;
 // What a spreadsheet makes of a long number: different ids become one.
 const lostDigits = /^\d([.,]\d+)?E\+\d+$/;
-const unescapedInJson = /^[^"\\\p{C}]*$/u;
 
 /** Reads the cells of one record after the other as rows of performance. */
 export class RowBuilder {
@@ -38,7 +37,10 @@ export class RowBuilder {
   private readonly readName = remembering((cell) => readText(cell, importLimits.nameCharsMax));
   private readonly readWords = remembering((cell) => readText(cell, importLimits.textCharsMax));
 
+  private readonly hasLabels: boolean;
+
   constructor(private readonly context: RowContext) {
+    this.hasLabels = context.plan.breakdown.some(({ labels }) => labels !== undefined);
     this.readDate = context.dateFormat ? dateReader(context.dateFormat) : () => ({ reason: 'is not a date in a known format' });
   }
 
@@ -162,28 +164,18 @@ export class RowBuilder {
       const text = this.words(readText(cellAt(cells, index), importLimits.textCharsMax), index);
       if (text !== '') breakdown[dimension] = text;
     }
-    return { breakdownKey: breakdownKeyOf(columns, breakdown), breakdown };
+    return { breakdownKey: breakdownKey(this.hasLabels ? withoutLabels(columns, breakdown) : breakdown), breakdown };
   }
 }
 
 const isBlank = (cell: string): boolean => cell.trim() === '';
 
-const quoted = (text: string): string => (unescapedInJson.test(text) ? `"${text}"` : JSON.stringify(text));
-
-/**
- * The slice as text: JSON of [dimension, value] pairs in the order of the dimensions, so that different slices have different keys and
- * equal ones the same,
- * whatever the order of the columns. Empty values and labels beside their id are left out. Over the limit it is a hash of that text.
- */
-const breakdownKeyOf = (columns: readonly BreakdownColumn[], breakdown: Readonly<Record<string, string>>): string => {
-  const pairs: string[] = [];
+/** What the slice is known by: labels beside their id are left out, so that a renamed ad stays the same slice. */
+const withoutLabels = (columns: readonly BreakdownColumn[], breakdown: Readonly<Record<string, string>>): Record<string, string> => {
+  const slice: Record<string, string> = {};
   for (const { dimension, labels } of columns) {
     const value = breakdown[dimension];
-    if (value === undefined || (labels !== undefined && breakdown[labels] !== undefined)) continue;
-    pairs.push(`[${quoted(dimension)},${quoted(value)}]`);
+    if (value !== undefined && (labels === undefined || breakdown[labels] === undefined)) slice[dimension] = value;
   }
-  if (pairs.length === 0) return '';
-  const key = `[${pairs.join(',')}]`;
-  if (key.length * 3 <= importLimits.breakdownKeyBytesMax || Buffer.byteLength(key) <= importLimits.breakdownKeyBytesMax) return key;
-  return `sha256:${createHash('sha256').update(key).digest('hex')}`;
+  return slice;
 };
