@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { ServiceRequest } from '../auth/require-scope.js';
 import type { TokenVerifier } from '../auth/token-verifier.js';
@@ -102,7 +103,8 @@ const hasBody = ({ headers }: FastifyRequest): boolean =>
  * answer.
  */
 const drain = ({ raw }: FastifyRequest): void => {
-  const end = setTimeout(() => raw.socket.destroy(), drainMsMax);
+  // Node takes the socket away from a request that is over, whatever its types say.
+  const end = setTimeout(() => (raw.socket as Socket | null)?.destroy(), drainMsMax);
   end.unref();
   raw.once('close', () => clearTimeout(end));
   raw.resume();
