@@ -1,13 +1,15 @@
-import { importFile } from './commands/import.js';
-import { reset } from './commands/reset.js';
-import { start } from './commands/start.js';
-import { token } from './commands/token.js';
 import { describeError } from './operator-error.js';
 
 /** A command gets its arguments and answers with its exit code. */
 type Command = (args: readonly string[]) => Promise<number>;
 
-const commands: Readonly<Record<string, Command>> = { start, token, import: importFile, reset };
+/** Each is loaded when it is asked for. */
+const commands: Readonly<Record<string, Command>> = {
+  start: async (args) => (await import('./commands/start.js')).start(args),
+  token: async (args) => (await import('./commands/token.js')).token(args),
+  import: async (args) => (await import('./commands/import.js')).importFile(args),
+  reset: async (args) => (await import('./commands/reset.js')).reset(args),
+};
 
 /** Runs a command by name and ends the process with its code; a failure is told on stderr and ends it with 1. */
 export const runCommand = async ([name = '', ...args]: readonly string[]): Promise<void> => {

@@ -1,4 +1,3 @@
-import { localWorkspaceId } from '@pca/service-kit';
 import type { DatabaseServer } from './data/database-server.js';
 import { table } from './output/table.js';
 
@@ -10,7 +9,7 @@ export interface SummaryInput {
   readonly services: readonly { readonly name: string; readonly url: string; readonly state: string }[];
   readonly database: Pick<DatabaseServer, 'embedded' | 'port' | 'state'> | undefined;
   /** undefined: tokens come from elsewhere. */
-  readonly token: string | undefined;
+  readonly token: { readonly text: string; readonly workspace: string } | undefined;
   readonly paths: { readonly data: string; readonly logs: string; readonly token: string };
 }
 
@@ -31,7 +30,7 @@ export const summary = (input: SummaryInput): { lines: string[]; fields: Record<
       : []),
     ['Data', paths.data],
     ['Logs', paths.logs],
-    ...(token ? [['Token', `admin of workspace ${localWorkspaceId}, for 24 hours, also in ${paths.token}:`]] : []),
+    ...(token ? [['Token', `admin of workspace ${token.workspace}, for 24 hours, also in ${paths.token}:`]] : []),
   ].map(([name = '', value]) => `  ${name.padEnd(8)} ${value}`);
   return {
     lines: [
@@ -41,7 +40,7 @@ export const summary = (input: SummaryInput): { lines: string[]; fields: Record<
       ...table(['service', 'url', 'state'], [...services.map(({ name, url, state }) => [name, url, state]), databaseRow]),
       '',
       ...facts,
-      ...(token ? ['', token] : []),
+      ...(token ? ['', token.text] : []),
       '',
       'Ctrl-C stops everything; the data stays.',
       '',

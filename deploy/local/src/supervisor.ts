@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FolderLock, processIdentity } from '@pca/embedded-postgres';
-import { ensureLocalIssuer, type LocalIssuer } from '@pca/service-kit';
+import { type LocalIssuer } from '@pca/service-kit';
 import { checkPorts } from './services/ports.js';
 import { dataPaths, lockDataFolder, prepareDataFolder, writeSecret } from './data/data-folder.js';
 import { type DatabaseServer, startOwnServer, useDatabaseServer } from './data/database-server.js';
@@ -29,7 +29,7 @@ export class Supervisor {
   private lock: FolderLock | undefined;
   private database: DatabaseServer | undefined;
   private issuer: LocalIssuer | undefined;
-  private token: string | undefined;
+  private token: { text: string; workspace: string } | undefined;
   private tokenTimer: NodeJS.Timeout | undefined;
   private stopping = false;
 
@@ -57,8 +57,8 @@ export class Supervisor {
     await checkPorts(
       this.specs.map((spec) => ({ name: spec.name, port: portOf(spec, env), variable: spec.edge ? 'PCA_PORT' : 'PCA_PORT_BASE' })),
     );
-    await this.prepareTokens();
-    await this.startDatabase();
+    const prepared = await Promise.allSettled([this.prepareTokens(), this.startDatabase()]);
+    for (const each of prepared) if (each.status === 'rejected') throw each.reason;
     if (this.stopping) return;
     this.startServices();
     await this.untilReady();
@@ -99,21 +99,22 @@ export class Supervisor {
 
   private async prepareTokens(): Promise<void> {
     if (this.env.issuer) return;
-    this.issuer = await ensureLocalIssuer(this.paths.auth);
-    await this.renewToken();
-    this.tokenTimer = setInterval(
-      () => {
-        this.renewToken().catch((error: unknown) =>
-          this.screen.say(`the token in ${this.paths.token} could not be renewed: ${String(error)}`, 'error'),
-        );
-      },
-      (tokenSeconds * 1000) / 2,
-    );
+    // Loaded late: it brings the whole of a service's frame, and a start that is refused should not wait for that.
+    const { ensureLocalIssuer, localWorkspaceId } = await import('@pca/service-kit');
+    const issuer = await ensureLocalIssuer(this.paths.auth);
+    this.issuer = issuer;
+    await this.renewToken(issuer, localWorkspaceId);
+    const renew = (): void => {
+      this.renewToken(issuer, localWorkspaceId).catch((error: unknown) => {
+        this.screen.say(`the token in ${this.paths.token} could not be renewed: ${String(error)}`, 'error');
+      });
+    };
+    this.tokenTimer = setInterval(renew, (tokenSeconds * 1000) / 2);
   }
 
-  private async renewToken(): Promise<void> {
-    this.token = await this.issuer?.issue({ role: 'admin', ttlSeconds: tokenSeconds });
-    if (this.token) writeSecret(this.paths.token, `${this.token}\n`);
+  private async renewToken(issuer: LocalIssuer, workspace: string): Promise<void> {
+    this.token = { workspace, text: await issuer.issue({ role: 'admin', workspace, ttlSeconds: tokenSeconds }) };
+    writeSecret(this.paths.token, `${this.token.text}\n`);
   }
 
   private async startDatabase(): Promise<void> {

@@ -60,6 +60,7 @@ export const runningSystem = async ({ services, env: more = {} }: RunningSystemO
     PCA_PORT_BASE: String(base),
     NO_COLOR: '1',
     INIT_CWD: root,
+    ...more,
   };
   let supervisor: ChildProcess | undefined;
   let output = '';

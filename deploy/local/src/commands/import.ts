@@ -105,7 +105,17 @@ export const importFile = async (args: readonly string[]): Promise<number> => {
   const running = readRunning(dataPaths(env.dataDir).run);
   if (!running) throw new OperatorError('The system is not running on this data folder: run npm start first, in another terminal');
   const token = await makeToken(['--role', 'editor', '--workspace', call.workspace], env);
-  const answer = await request(`${running.gatewayUrl}/v1/imports?${call.query}`, {
+  try {
+    return await send(call, running.gatewayUrl, token);
+  } catch (error) {
+    if (error instanceof OperatorError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OperatorError(`The connection broke (${reason}); the same import again does the rest`, { cause: error });
+  }
+};
+
+const send = async (call: ImportCall, gatewayUrl: string, token: string): Promise<number> => {
+  const answer = await request(`${gatewayUrl}/v1/imports?${call.query}`, {
     method: 'POST',
     headers: {
       authorization: `Bearer ${token}`,

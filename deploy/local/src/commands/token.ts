@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { isRole, roleScopes, workspaceIdSchema } from '@pca/contracts';
-import { ensureLocalIssuer, localWorkspaceId } from '@pca/service-kit';
 import { dataPaths } from '../data/data-folder.js';
 import { type LocalEnv, readEnv } from '../env.js';
 import { OperatorError } from '../operator-error.js';
@@ -12,15 +11,18 @@ const usage = `npm run token -- --role ${Object.keys(roleScopes).join('|')} [--w
 /** A token of the local issuer for the given arguments. */
 export const makeToken = async (args: readonly string[], env: LocalEnv): Promise<string> => {
   const values = parseOptions(args, { role: { type: 'string' }, workspace: { type: 'string' }, ttl: { type: 'string' } }, usage);
-  const { role = '', workspace = localWorkspaceId, ttl = '1h' } = values;
+  const { role = '', workspace, ttl = '1h' } = values;
   if (!isRole(role)) throw new OperatorError(role === '' ? `Which role? Usage: ${usage}` : `There is no role "${role}". Usage: ${usage}`);
-  if (!workspaceIdSchema.safeParse(workspace).success) throw new OperatorError(`"${workspace}" is not a workspace id`);
+  if (workspace !== undefined && !workspaceIdSchema.safeParse(workspace).success)
+    throw new OperatorError(`"${workspace}" is not a workspace id`);
   const ttlSeconds = durationSeconds(ttl);
   if (env.issuer)
     throw new OperatorError(`Tokens come from ${env.issuer.issuer} (AUTH_ISSUER is set); this command is for the local issuer`);
   if (!existsSync(env.dataDir)) throw new OperatorError(`There is no data folder ${env.dataDir} yet: run npm start first`);
+  // Loaded late: it brings the whole of a service's frame, and a refusal should not wait for that.
+  const { ensureLocalIssuer, localWorkspaceId } = await import('@pca/service-kit');
   const issuer = await ensureLocalIssuer(dataPaths(env.dataDir).auth);
-  return issuer.issue({ role, workspace, ttlSeconds });
+  return issuer.issue({ role, workspace: workspace ?? localWorkspaceId, ttlSeconds });
 };
 
 /** Prints the token and nothing else, so that a shell can take it. */
