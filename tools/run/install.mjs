@@ -31,11 +31,16 @@ const installedNow = (lockText) => {
   return installedMatches(JSON.parse(lockText).packages, JSON.parse(record).packages, (path) => existsSync(join(root, path)));
 };
 
+/** npm makes all folders first and fills them then: a package is there when its package.json is. */
 const countInstalled = () => {
+  const filled = (folder, name) => existsSync(join(folder, name, 'package.json'));
   try {
-    const top = readdirSync(join(root, 'node_modules')).filter((name) => !name.startsWith('.'));
-    const scoped = top.filter((name) => name.startsWith('@')).flatMap((name) => readdirSync(join(root, 'node_modules', name)));
-    return top.length + scoped.length;
+    const modules = join(root, 'node_modules');
+    return readdirSync(modules).reduce((sum, name) => {
+      if (!name.startsWith('@')) return sum + Number(filled(modules, name));
+      const scope = join(modules, name);
+      return sum + readdirSync(scope).filter((part) => filled(scope, part)).length;
+    }, 0);
   } catch {
     return 0;
   }
@@ -55,7 +60,7 @@ const npmCi = (packages) =>
     // The pinned Node comes by an install script, whatever the user's npm is set to.
     const args = [...first, 'ci', '--ignore-scripts=false', '--no-audit', '--no-fund', '--loglevel=error'];
     const npm = spawn(file, args, { cwd: root, stdio: ['ignore', 2, 2] });
-    const timer = setInterval(() => tell(`  ${seconds(since)}: ${countInstalled()} top-level packages so far`), progressMs);
+    const timer = setInterval(() => tell(`  ${seconds(since)}: ${countInstalled()} are there`), progressMs);
     npm.on('error', (error) => {
       clearInterval(timer);
       reject(new SetupFailed(`npm cannot be run: ${error.message}`));

@@ -5,7 +5,7 @@ import { checkPorts } from './services/ports.js';
 import { dataPaths, lockDataFolder, prepareDataFolder, writeSecret } from './data/data-folder.js';
 import { type DatabaseServer, startOwnServer, useDatabaseServer } from './data/database-server.js';
 import { endLeftoverProcesses } from './data/leftover-processes.js';
-import { readRunFile, removeRunFile, writeRunFile } from './data/run-file.js';
+import { readRunFile, removeRunFile, type RunFile, writeRunFile } from './data/run-file.js';
 import type { LocalEnv } from './env.js';
 import { type LogFile, openLogFile } from './output/log-file.js';
 import type { Screen } from './output/screen.js';
@@ -32,6 +32,7 @@ export class Supervisor {
   private token: { text: string; workspace: string } | undefined;
   private tokenTimer: NodeJS.Timeout | undefined;
   private stopping = false;
+  private stateFault = false;
 
   constructor(
     private readonly env: LocalEnv,
@@ -124,7 +125,7 @@ export class Supervisor {
       databases: databasesOf(this.specs),
       onLine: (line: string) => {
         log.append(line);
-        if (/\b(FATAL|PANIC|ERROR|WARNING):/.test(line)) screen.program('postgres', line);
+        if (/\b(FATAL|PANIC):/.test(line)) screen.program('postgres', line);
       },
       onNews: (message: string, level: 'info' | 'warn') => screen.say(message, level),
       onChange: () => this.writeState(),
@@ -222,22 +223,32 @@ export class Supervisor {
 
   private writeState(): void {
     const { database } = this;
-    const running = this.services.flatMap(({ identity }) => (identity ? [identity] : []));
-    database?.setCompanions(running);
+    database?.setCompanions(this.services.flatMap(({ identity }) => (identity ? [identity] : [])));
     if (!database || !this.lock) return;
-    writeRunFile(this.paths.run, {
+    try {
+      writeRunFile(this.paths.run, this.runFile(database));
+      this.stateFault = false;
+    } catch (error) {
+      // A full disk must not take the system down with it; it is said once.
+      if (!this.stateFault) this.screen.say(`${this.paths.run} cannot be written: ${String(error)}`, 'error');
+      this.stateFault = true;
+    }
+  }
+
+  private runFile({ embedded, state, port }: DatabaseServer): RunFile {
+    return {
       pid: process.pid,
       started: processIdentity(process.pid)?.started ?? '',
       startedAt: this.startedAt.toISOString(),
       gatewayUrl: this.gatewayUrl,
-      postgres: { embedded: database.embedded, state: database.state, ...(database.port === undefined ? {} : { port: database.port }) },
-      services: this.services.map(({ name, url, state, restarts, identity }) => ({
+      postgres: { embedded, state, ...(port === undefined ? {} : { port }) },
+      services: this.services.map(({ name, url, state: current, restarts, identity }) => ({
         name,
         url,
-        state,
+        state: current,
         restarts,
         ...(identity && { process: identity }),
       })),
-    });
+    };
   }
 }

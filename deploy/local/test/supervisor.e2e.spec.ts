@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startPrivatePostgres } from '@pca/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type FixtureServices, fixtureServices } from './fixture-services.js';
@@ -227,6 +228,8 @@ describe('a start that cannot be', () => {
 });
 
 describe('commands without a running system', () => {
+  beforeAll(() => system.stop());
+
   it('make tokens', async () => {
     const { code, stdout } = await system.command('token', '--role', 'viewer', '--workspace', 'other', '--ttl', '90s');
     expect(code).toBe(0);
@@ -255,6 +258,21 @@ describe('commands without a running system', () => {
     expect(existsSync(join(system.dataDir, 'not-ours'))).toBe(true);
     for (const name of ['postgres', 'auth', 'logs', 'lock']) expect(existsSync(join(system.dataDir, name)), name).toBe(false);
   });
+});
+
+it('runs on a Postgres server that the user names, and makes the databases that are missing', async () => {
+  const server = await startPrivatePostgres();
+  const given = await makeSystem({ DATABASE_URL: server.url() });
+  await given.start();
+  expect(given.run()?.postgres).toEqual({ embedded: false, state: 'given' });
+  const client = new pg.Client({ connectionString: server.url() });
+  await client.connect();
+  const { rows } = await client.query("select datname from pg_database where datname in ('alpha', 'bus') order by 1");
+  await client.end();
+  expect(rows).toEqual([{ datname: 'alpha' }, { datname: 'bus' }]);
+  expect(await given.stop()).toBe(0);
+  expect(existsSync(join(given.dataDir, 'postgres'))).toBe(false);
+  await server.stop();
 });
 
 describe('what starts it', () => {

@@ -34,7 +34,7 @@ const isReady = async (url: string): Promise<boolean> => {
 };
 
 /** A young generation of 8 MB instead of 16: services of one machine share its memory, and what streams through them dies young. */
-const nodeFlags = ['--max-semi-space-size=8'];
+const nodeFlags = ['--max-semi-space-size=16', '--initial-old-space-size=64'];
 
 /** One service as a process of its own that is started again, with back-off, whenever it ends without being told to. */
 export class ServiceProcess {
