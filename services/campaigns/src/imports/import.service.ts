@@ -25,9 +25,9 @@ export interface ImportProgress {
   report: ImportReport;
 }
 
-/** One transaction: small enough that its locks are short and progress shows, large enough that commits do not dominate. */
+/** One transaction: small enough that its locks are short, its changed days fit into little memory and progress shows. */
 const partCampaignsMax = 200;
-const partRowsMax = 100_000;
+const partRowsMax = 20_000;
 const progressMs = 500;
 
 @Injectable()
