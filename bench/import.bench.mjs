@@ -88,7 +88,9 @@ try {
     if ((await ended(importing)) !== 0) throw new Error('the import failed');
     results.push([name, (performance.now() - started) / 1000]);
   }
-  const peaks = await Promise.all((await services()).map(async ({ name, process: { pid } }) => `${name} ${(await peakOf(pid)).toFixed(0)} MB`));
+  const peaks = await Promise.all(
+    (await services()).map(async ({ name, process: { pid } }) => `${name} ${(await peakOf(pid)).toFixed(0)} MB`),
+  );
   supervisor.kill('SIGTERM');
   await ended(supervisor);
   const floor = await floorSeconds(rows);

@@ -57,7 +57,12 @@ it('fails what waits behind a failure, and works again afterwards', async () => 
 
 it('refuses a call that fits no append and a call over what may wait, and keeps neither', async () => {
   const { queue, batches, step } = gate();
-  await expect(queue.push(Array.from({ length: 11 }, () => 1), 11)).rejects.toMatchObject({ code: 'PAYLOAD_TOO_LARGE' });
+  await expect(
+    queue.push(
+      Array.from({ length: 11 }, () => 1),
+      11,
+    ),
+  ).rejects.toMatchObject({ code: 'PAYLOAD_TOO_LARGE' });
   await expect(queue.push([1], 101)).rejects.toMatchObject({ code: 'PAYLOAD_TOO_LARGE' });
   const waiting = Array.from({ length: 4 }, (_, i) => queue.push([i], 100));
   await expect(queue.push([9], 1)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });

@@ -63,7 +63,11 @@ it('shares one append between concurrent calls: one row a partition, one wake-up
   await Promise.all(Array.from({ length: 201 }, (_, i) => bus.publish([messageOf(topic, `key ${i}`, i)])));
   const { rows } = await pool.query<{ partition: number; n: number }>('select partition, n from bus.log order by appended_at');
   // The first of the calls went alone, the other 200 together.
-  expect(published).toEqual([[topic, 1], [topic, 1], [topic, 200]]);
+  expect(published).toEqual([
+    [topic, 1],
+    [topic, 1],
+    [topic, 200],
+  ]);
   expect(rows.slice(0, 2).map(({ n }) => n)).toEqual([1, 1]);
   expect(rows.slice(2).reduce((sum, { n }) => sum + n, 0)).toBe(200);
   expect(new Set(rows.slice(2).map(({ partition }) => partition)).size).toBe(rows.length - 2);
@@ -87,7 +91,13 @@ it('reads from inside a packed row, by pages, within the bounds of a read', asyn
     expect(page.length > 0, `seed ${random.seed}, offset ${fromOffset} of ${next}`).toBe(fromOffset < next);
   }
   expect(sequences(await readAll(bus, topic, 7))).toEqual(Array.from({ length: next }, (_, i) => i));
-  for (const [fromOffset, limit] of [[-1, 1], [0.5, 1], [0, 0], [0, 61], [NaN, 1]] as const) {
+  for (const [fromOffset, limit] of [
+    [-1, 1],
+    [0.5, 1],
+    [0, 0],
+    [0, 61],
+    [NaN, 1],
+  ] as const) {
     await expect(bus.read({ topic, partition: 0, fromOffset, limit })).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
   }
 });

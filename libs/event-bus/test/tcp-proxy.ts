@@ -16,7 +16,10 @@ export const startTcpProxy = async (target: string): Promise<TcpProxy> => {
   const server = createServer((near) => {
     if (mode === 'refuse') return void near.destroy();
     const far = connect(Number(port), hostname);
-    for (const [from, to] of [[near, far], [far, near]] as const) {
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
       sockets.add(from);
       from.on('data', (data) => mode === 'pass' && to.write(data));
       from.on('error', () => to.destroy());

@@ -95,7 +95,10 @@ it('loses no acknowledged write and publishes each change, whatever is killed at
   await pool.end();
   process.stdout.write(`killed ${dealt.join(', ')}; ${acknowledged.length} acknowledged, ${JSON.stringify(report)}\n`);
 
-  expect(acknowledged.filter((id) => !stored.has(id)), `seed ${random.seed}`).toEqual([]);
+  expect(
+    acknowledged.filter((id) => !stored.has(id)),
+    `seed ${random.seed}`,
+  ).toEqual([]);
   expect(report, `seed ${random.seed}`).toMatchObject({ missing: 0, phantoms: 0, inversions: 0 });
   expect(acknowledged.length).toBeGreaterThan(rounds * 10);
 });

@@ -42,10 +42,9 @@ export class PostgresLog {
        ) insert into bus.head (topic_id, partition) select id, p from made, generate_series(0, partitions - 1) as p`,
       [names, [...partitions.values()]],
     );
-    const { rows } = await this.query<Topic & { name: string }>(
-      'select id, name, partitions from bus.topic where name = any ($1)',
-      [names],
-    );
+    const { rows } = await this.query<Topic & { name: string }>('select id, name, partitions from bus.topic where name = any ($1)', [
+      names,
+    ]);
     return new Map(rows.map(({ id, name, partitions }) => [name, { id, partitions }]));
   }
 

@@ -28,7 +28,11 @@ it('lets a key have its budget, says when to come back, and does not mix keys', 
   await expect(store.take('b')).resolves.toBeUndefined();
 });
 
-const hasRedis = requires('rate limit shared over Redis', spawnSync('redis-server', ['--version']).status === 0, 'there is no redis-server');
+const hasRedis = requires(
+  'rate limit shared over Redis',
+  spawnSync('redis-server', ['--version']).status === 0,
+  'there is no redis-server',
+);
 
 describe.skipIf(!hasRedis)('with Redis', () => {
   const freePort = async (): Promise<number> => {
@@ -56,7 +60,10 @@ describe.skipIf(!hasRedis)('with Redis', () => {
       const isShared = async (): Promise<boolean> => {
         const key = `warm ${tries++}`;
         await takeMany(() => one.take(key), 5);
-        return two.take(key).then(() => false, () => true);
+        return two.take(key).then(
+          () => false,
+          () => true,
+        );
       };
       await expect.poll(isShared, { message: 'both are connected' }).toBe(true);
       const results = [...(await takeMany(() => one.take('shared'), 4)), ...(await takeMany(() => two.take('shared'), 4))];
