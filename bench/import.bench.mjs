@@ -1,4 +1,5 @@
-// A large file through the gateway: rows a second beside a bare COPY of the same numbers, and the peak memory of each process. MEGABYTES makes it smaller for a try.
+// A large file through the gateway: rows a second beside a bare COPY of the same numbers, and the peak memory of each process.
+// MEGABYTES makes it smaller for a try.
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
