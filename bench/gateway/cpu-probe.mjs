@@ -4,5 +4,5 @@ import process from 'node:process';
 process.on('message', (message) => {
   if (message !== 'cpu') return;
   const { user, system } = process.cpuUsage();
-  process.send({ cpuMicros: user + system, user, system });
+  process.send({ cpuMicros: user + system });
 });

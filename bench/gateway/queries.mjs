@@ -1,6 +1,6 @@
 // Many distinct federated operations, so that neither one cached plan nor the joining of equal requests in flight flatters a gateway.
 const campaignFields = ['name', 'platform', 'spend', 'clicks'];
-const noteFields = ['notes { id text }', 'notes(limit: 2) { text }', 'noteCount', 'notes { id } noteCount'];
+const noteFields = ['noteCount', 'notes(limit: 1) { text }', 'count: noteCount', 'first: notes(limit: 1) { id }'];
 
 /**
  * `count` documents: every subset of the campaign's fields with every form of the other subgraph's, in two shapes, with and without

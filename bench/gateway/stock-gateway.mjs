@@ -1,6 +1,5 @@
 // The set-up that Nest's documentation shows: ApolloGatewayDriver and RemoteGraphQLDataSource, nothing else. Only the token is handed on,
-// as the
-// subgraphs want one. No authentication, limits, metrics or security headers, so that it does less than what it is compared with.
+// as the subgraphs want one. No authentication, limits, metrics or security headers, so that it does less than what it is compared with.
 import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
 import process from 'node:process';

@@ -9,7 +9,7 @@ import type { FixtureBehaviour, FixtureCommand, FixtureReady, FixtureSeen } from
 // processes.
 
 const behaviour: FixtureBehaviour = { delayMs: 0, answerInstead: null };
-const seen: FixtureSeen = { requests: [], batches: [] };
+const seen: FixtureSeen = { requests: [], batches: [], cpuMicros: 0 };
 
 const fixtureOf = async (name: string): Promise<{ resolver: Type; orphanedTypes: Type[] }> => {
   if (name === 'campaigns') return { resolver: (await import('./fixture-campaigns.js')).campaignsFixture(), orphanedTypes: [] };
@@ -30,7 +30,8 @@ const interceptGraphql = (fastify: FastifyInstance): void => {
 const obey = (command: FixtureCommand): void => {
   if (command.kind === 'behave') Object.assign(behaviour, command.behaviour);
   if (command.kind === 'forget') [seen.requests, seen.batches] = [[], []];
-  process.send?.({ kind: 'done', seen });
+  const { user, system } = process.cpuUsage();
+  process.send?.({ kind: 'done', seen: { ...seen, cpuMicros: user + system } });
 };
 
 const main = async (): Promise<void> => {

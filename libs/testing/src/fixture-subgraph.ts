@@ -20,6 +20,8 @@ export interface FixtureSeen {
   requests: { headers: IncomingHttpHeaders; query: string }[];
   /** Sizes of the batches that entity fields were loaded in. */
   batches: number[];
+  /** CPU time of the process since its start, microseconds. */
+  cpuMicros: number;
 }
 
 export type FixtureCommand = { kind: 'behave'; behaviour: Partial<FixtureBehaviour> } | { kind: 'look' } | { kind: 'forget' };
@@ -51,8 +53,8 @@ export interface FixtureOptions {
 
 /**
  * A subgraph as a process, with its data in memory, built and served as every service is: `campaigns` owns the entity Campaign, `notes`
- * adds batched
- * fields to it. Both want the scope campaigns:read. It runs from dist, so libs/testing must have been built, and ends with this process.
+ * adds batched fields to it. Both want the scope campaigns:read. It runs from dist, so libs/testing must have been built, and ends with
+ * this process.
  */
 export const startFixtureSubgraph = async (
   name: FixtureName,

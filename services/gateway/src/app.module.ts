@@ -2,7 +2,6 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import type { Logger } from '@pca/service-kit';
 import { type GatewayEnv, graphiqlOn, introspectionOn, localMode } from './env.js';
 import { FederatedGraph } from './graph/federated-graph.js';
-import { GraphController } from './graph/graph.controller.js';
 import { GraphErrors } from './graph/graph-errors.js';
 import { GraphService } from './graph/graph.service.js';
 import { introspectionDepthMax, type QueryLimits, valueDepthMax } from './graph/query-limits.js';
@@ -48,7 +47,7 @@ export class GatewayModule {
   static of(env: GatewayEnv, parts: GatewayParts): DynamicModule {
     return {
       module: GatewayModule,
-      controllers: [GraphController, PagesController],
+      controllers: [PagesController],
       providers: [
         {
           provide: PageContents,
@@ -57,8 +56,6 @@ export class GatewayModule {
             parts.states,
           ),
         },
-        { provide: GraphService, useValue: parts.service },
-        { provide: 'requestMsMax', useValue: env.REQUEST_MS_MAX },
       ],
     };
   }

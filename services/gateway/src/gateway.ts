@@ -7,6 +7,7 @@ import { proxyRest } from './edge/rest-proxy.js';
 import { restRoutes } from './edge/rest-routes.js';
 import { apiHeaders } from './edge/security-headers.js';
 import { type GatewayEnv, localMode } from './env.js';
+import { routeGraph } from './graph/graph-route.js';
 import { serveAssets } from './pages/assets.js';
 
 /** The gateway as service-kit boots it; tests boot it the same way. */
@@ -53,6 +54,7 @@ const openEdge = async (
     refused,
     bodyMsMax: env.REQUEST_MS_MAX,
   });
+  routeGraph(fastify, parts.service, env.REQUEST_MS_MAX);
   await serveAssets(fastify);
   await proxyRest(fastify, {
     routes: restRoutes(env),

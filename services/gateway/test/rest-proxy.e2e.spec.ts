@@ -178,6 +178,16 @@ it('gives up on a service that stays silent', async () => {
   expect([response.status, await response.json()]).toMatchObject([504, { code: 'TIMEOUT', service: 'campaigns' }]);
 });
 
+it('ends an answer that dribbles on after the time of the request', async () => {
+  behave = (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/plain' });
+    const timer = setInterval(() => response.write('x'), 50);
+    response.once('close', () => clearInterval(timer));
+  };
+  gateway = await startGateway(fixtures, { SUBGRAPH_CAMPAIGNS_URL: serviceUrl, REQUEST_MS_MAX: '600' });
+  await expect((await ask('/v1/campaigns')).text()).rejects.toThrow();
+});
+
 it('breaks the answer off when the service breaks off', async () => {
   behave = (_request, response) => {
     response.writeHead(200, { 'content-length': '1000' });

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Principal, tokenClaimsSchema } from '@pca/contracts';
 import { DomainError } from '@pca/errors';
 import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify, type JWTVerifyGetKey } from 'jose';
@@ -28,7 +28,7 @@ export class TokenVerifier {
   async principalOf(authorization: string | undefined): Promise<Principal> {
     const token = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(authorization ?? '')?.[1];
     if (!token || token.length > tokenLengthMax) throw new DomainError('UNAUTHENTICATED', 'A bearer token is required');
-    const key = createHash('sha256').update(token).digest('base64');
+    const key = hash('sha256', token, 'base64');
     const known = this.verified.get(key);
     if (known && known.expiresAtMs > Date.now()) return known.principal;
     const { principal, expiresAtMs } = await this.verify(token);

@@ -4,8 +4,7 @@ import { DomainError } from '@pca/errors';
 
 /**
  * A request's body as a stream that ends with PAYLOAD_TOO_LARGE after `bytesMax`, and with BAD_REQUEST when the client sends nothing for
- * `silenceMsMax`.
- * It stands between the client's connection and the service's, so that breaking one leaves the other able to answer.
+ * `silenceMsMax`. It stands between the client's connection and the service's, so that breaking one leaves the other able to answer.
  */
 export const countedBody = (source: IncomingMessage, bytesMax: number, silenceMsMax: number): Readable => {
   let bytes = 0;

@@ -50,7 +50,7 @@ const forward = async (
     `${request.method} ${route.service}`,
     SpanKind.CLIENT,
     { 'server.address': route.service, 'url.path': path },
-    () => upstream.stream((pool) => send(pool, request, path, body, route.silenceMsMax)),
+    () => upstream.stream((pool) => send(pool, request, path, body, route)),
   );
   const fault = faultOfStatus(route.service, answer.statusCode);
   if (fault && !String(answer.headers['content-type']).startsWith('application/problem+json')) {
@@ -65,7 +65,7 @@ const send = async (
   request: ServiceRequest,
   path: string,
   body: Readable | null,
-  silenceMsMax: number,
+  { silenceMsMax, msMax }: RestRoute,
 ): Promise<Dispatcher.ResponseData> => {
   try {
     const answer = await pool.request({
@@ -75,6 +75,7 @@ const send = async (
       body,
       headersTimeout: silenceMsMax,
       bodyTimeout: silenceMsMax,
+      signal: msMax === undefined ? null : AbortSignal.timeout(msMax),
     });
     // A service may answer while it reads, and may end before it has read everything; then nobody reads the rest.
     answer.body.once('close', () => body?.destroy());

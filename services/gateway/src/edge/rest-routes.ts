@@ -7,10 +7,18 @@ export interface RestRoute {
   readonly bytesMax: number;
   /** Longest silence of either side. */
   readonly silenceMsMax: number;
+  /** Longest time of the whole request; absent for what may stream as long as it moves. */
+  readonly msMax?: number;
 }
 
 /** One line for each; a service that gets REST routes adds its own here. */
 export const restRoutes = (env: GatewayEnv): readonly RestRoute[] => [
-  { prefix: '/v1/campaigns', service: 'campaigns', bytesMax: env.BODY_BYTES_MAX, silenceMsMax: env.REQUEST_MS_MAX },
+  {
+    prefix: '/v1/campaigns',
+    service: 'campaigns',
+    bytesMax: env.BODY_BYTES_MAX,
+    silenceMsMax: env.REQUEST_MS_MAX,
+    msMax: env.REQUEST_MS_MAX,
+  },
   { prefix: '/v1/imports', service: 'campaigns', bytesMax: env.IMPORT_BYTES_MAX, silenceMsMax: env.IMPORT_MS_MAX },
 ];

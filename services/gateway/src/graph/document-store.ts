@@ -16,8 +16,10 @@ import { measureQuery } from './query-size.js';
 export interface AcceptedDocument {
   readonly hash: string;
   readonly document: DocumentNode;
-  /** The cost depends on variables and was checked for those of one request only. */
-  readonly varying: boolean;
+  /** Variables that the cost depends on. */
+  readonly sizeVariables: readonly string[];
+  /** Values of them for which the cost was found within the limits: with smaller ones it is so too. */
+  costedFor: Readonly<Record<string, unknown>>;
 }
 
 /** Why a document is refused: one error of our own, or those of the language. */
@@ -36,8 +38,7 @@ const validationErrorsMax = 20;
 
 /**
  * Documents that were parsed, found within the limits and valid, by their text. The limits come before validation, because validating is
- * quadratic in
- * what they bound. What is refused is not kept, so that nobody can push the accepted ones out for nothing.
+ * quadratic in what they bound. What is refused is not kept, so that nobody can push the accepted ones out for nothing.
  */
 export class DocumentStore {
   private readonly accepted = new LRUCache<string, AcceptedDocument>({
@@ -63,15 +64,19 @@ export class DocumentStore {
   accept(source: string, schema: GraphQLSchema, variables: Readonly<Record<string, unknown>>): AcceptedDocument {
     const known = this.accepted.get(source);
     if (known) {
-      if (known.varying) requireWithin(measureQuery(known.document, schema, variables).size, this.limits);
+      if (known.sizeVariables.some((name) => mayCostMore(variables[name], known.costedFor[name]))) {
+        requireWithin(measureQuery(known.document, schema, variables).size, this.limits);
+        known.costedFor = picked(variables, known.sizeVariables);
+      }
       return known;
     }
     const document = this.parse(source);
-    const { size, varying } = measureQuery(document, schema, variables);
+    const { size, sizeVariables } = measureQuery(document, schema, variables);
     requireWithin(size, this.limits);
     const errors = validate(schema, document, this.rules, { maxErrors: validationErrorsMax });
     if (errors.length > 0) throw new DocumentRefusal('GRAPHQL_VALIDATION_FAILED', errors);
-    const made: AcceptedDocument = { hash: createHash('sha256').update(source).digest('hex'), document, varying };
+    const hash = createHash('sha256').update(source).digest('hex');
+    const made: AcceptedDocument = { hash, document, sizeVariables, costedFor: picked(variables, sizeVariables) };
     this.accepted.set(source, made);
     return made;
   }
@@ -89,3 +94,9 @@ export class DocumentStore {
     }
   }
 }
+
+const mayCostMore = (value: unknown, costed: unknown): boolean =>
+  value !== costed && !(typeof value === 'number' && typeof costed === 'number' && value <= costed);
+
+const picked = (variables: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> =>
+  Object.fromEntries(names.map((name) => [name, variables[name]]));

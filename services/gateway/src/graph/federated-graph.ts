@@ -38,7 +38,7 @@ export class FederatedGraph {
   async start(): Promise<void> {
     const supergraphSdl = await readSupergraph(this.file);
     this.gateway = new ApolloGateway({
-      supergraphSdl: ({ update }) => Promise.resolve({ supergraphSdl, cleanup: this.watch(update) }),
+      supergraphSdl: ({ update }) => Promise.resolve({ supergraphSdl, cleanup: this.watch(supergraphSdl, update) }),
       buildService: ({ name }) => new SubgraphDataSource(this.upstreams.of(name)),
       logger: this.apolloLogger,
       __exposeQueryPlanExperimental: false,
@@ -84,9 +84,10 @@ export class FederatedGraph {
     await this.gateway?.stop();
   }
 
-  private watch(update: (sdl: string) => void): () => Promise<void> {
+  private watch(read: string, update: (sdl: string) => void): () => Promise<void> {
     const stop = watchSupergraph(
       this.file,
+      read,
       (sdl) => {
         try {
           update(sdl);

@@ -25,8 +25,8 @@ export const readGraphParameters = (body: unknown): GraphParameters => {
 const simpleTypes = /^(text\/plain|application\/x-www-form-urlencoded|multipart\/form-data)\b/i;
 
 /**
- * Only JSON is read: a page of another origin cannot send that without asking first, and nobody here says yes.
- * Throws CSRF_REFUSED for what it can send, and UNSUPPORTED_MEDIA_TYPE for the rest.
+ * Only JSON is read: a page of another origin cannot send that without asking first, and nobody here says yes. Throws CSRF_REFUSED for what
+ * it can send, and UNSUPPORTED_MEDIA_TYPE for the rest.
  */
 export const requireJson = (contentType: string | undefined): void => {
   if (contentType === undefined || simpleTypes.test(contentType)) {

@@ -35,8 +35,7 @@ export interface VariableLimits {
 
 /**
  * Throws QUERY_TOO_COMPLEX for a list that is too long or nesting that is too deep, and BAD_USER_INPUT for a NUL character, which no store
- * of text takes.
- * `path` names the place in the message.
+ * of text takes. `path` names the place in the message.
  */
 export const checkVariables = (value: unknown, limits: VariableLimits, path = 'variables', depth = 0): void => {
   if (typeof value === 'string') {

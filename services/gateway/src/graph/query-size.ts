@@ -42,8 +42,8 @@ export interface QuerySize {
 
 export interface Measured {
   size: QuerySize;
-  /** The cost depends on values of variables, so it must be taken again for every request. */
-  varying: boolean;
+  /** Names of the variables that the cost depends on; it never falls when one of them rises. */
+  sizeVariables: readonly string[];
 }
 
 /** Length that a list is taken to have when the query does not bound it. */
@@ -78,11 +78,11 @@ export const measureQuery = (document: DocumentNode, schema: GraphQLSchema, vari
     add(size, operation, Math.max);
     size.rootFields = Math.max(size.rootFields, definition.selectionSet.selections.length);
   }
-  return { size: clamped(size), varying: walk.varying };
+  return { size: clamped(size), sizeVariables: [...walk.sizeVariables] };
 };
 
 class Walk {
-  varying = false;
+  readonly sizeVariables = new Set<string>();
   private readonly fragments = new Map<string, FragmentDefinitionNode>();
   private readonly measured = new Map<string, Partial>();
   private defaults = new Map<string, ValueNode>();
@@ -175,7 +175,7 @@ class Walk {
   private numberOf(node: ValueNode): unknown {
     if (node.kind === Kind.INT) return Number(node.value);
     if (node.kind !== Kind.VARIABLE) return undefined;
-    this.varying = true;
+    this.sizeVariables.add(node.name.value);
     const given = this.variables[node.name.value];
     if (given !== undefined) return given;
     const byDefault = this.defaults.get(node.name.value);

@@ -18,8 +18,7 @@ export interface GraphContext {
 
 /**
  * How the gateway asks a subgraph: straight over a connection pool, without the node-fetch objects of the stock data source, which cost
- * more than
- * planning and merging together. A subgraph that fails gives an error with its name and null for its fields.
+ * more than planning and merging together. A subgraph that fails gives an error with its name and null for its fields.
  */
 export class SubgraphDataSource implements GraphQLDataSource {
   private readonly path: string;

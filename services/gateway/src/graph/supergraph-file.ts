@@ -1,6 +1,6 @@
-import { type FSWatcher, watch } from 'node:fs';
+import { watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 
 const settleMs = 200;
 
@@ -13,19 +13,26 @@ export const readSupergraph = async (file: string): Promise<string> => {
 };
 
 /**
- * Calls `onChange` with the file's text when it has been written and lies still. Watches the folder: editors and deployments replace a file
- * by a
- * rename, after which a watch on the file itself would see the old one for ever. Returns how to stop.
+ * Calls `onChange` with the file's text when that has become another one and lies still. Watches the folder: editors replace a file by a
+ * rename, and some deployments swap a link beside it; a watch on the file itself would see the old one for ever. Returns how to stop.
  */
-export const watchSupergraph = (file: string, onChange: (sdl: string) => void, onError: (error: unknown) => void): (() => void) => {
+export const watchSupergraph = (
+  file: string,
+  read: string,
+  onChange: (sdl: string) => void,
+  onError: (error: unknown) => void,
+): (() => void) => {
+  let known = read;
   let timer: NodeJS.Timeout | undefined;
-  const reload = (): void => {
-    readSupergraph(file).then(onChange, onError);
+  const reload = async (): Promise<void> => {
+    const sdl = await readSupergraph(file);
+    if (sdl === known) return;
+    known = sdl;
+    onChange(sdl);
   };
-  const watcher: FSWatcher = watch(dirname(file), { persistent: false }, (_event, name) => {
-    if (name !== null && name !== basename(file)) return;
+  const watcher = watch(dirname(file), { persistent: false }, () => {
     clearTimeout(timer);
-    timer = setTimeout(reload, settleMs);
+    timer = setTimeout(() => void reload().catch(onError), settleMs);
   });
   watcher.on('error', onError);
   return () => {

@@ -17,8 +17,7 @@ export interface ExchangeLimits {
 
 /**
  * Sends a request and reads the whole answer as text, within a time and a size. Collects the chunks itself: undici's readable body costs
- * more
- * than the rest of the exchange. Throws UpstreamFault.
+ * more than the rest of the exchange. Throws UpstreamFault.
  */
 export const exchange = (pool: Dispatcher, request: UpstreamRequest, limits: ExchangeLimits): Promise<TextAnswer> =>
   new Promise((resolve, reject) => {

@@ -16,13 +16,16 @@ export class UpstreamFault extends DomainError {
 export const isUpstreamFault = (error: unknown): error is UpstreamFault => error instanceof UpstreamFault;
 
 const timeoutCodes = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
+const isTimeout = (error: unknown): boolean => {
+  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  return name === 'TimeoutError' || (typeof code === 'string' && timeoutCodes.has(code));
+};
 
 /** What a client is told of a failed connection: the name of the service, never its address. */
 export const faultOf = (service: string, error: unknown): UpstreamFault => {
   if (isUpstreamFault(error)) return error;
-  const code = (error as { code?: unknown } | undefined)?.code;
-  if (typeof code === 'string' && timeoutCodes.has(code)) return timeoutFault(service, error);
-  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE')
+  if (isTimeout(error)) return timeoutFault(service, error);
+  if ((error as { code?: unknown } | undefined)?.code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE')
     return new UpstreamFault('BAD_GATEWAY', service, `The answer of ${service} is larger than the limit`, false, error);
   return new UpstreamFault('SERVICE_UNAVAILABLE', service, `${service} is not reachable`, true, error);
 };

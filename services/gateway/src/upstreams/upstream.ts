@@ -22,14 +22,15 @@ export interface UpstreamRequest {
   body?: string;
 }
 
+type Seconds = ReturnType<typeof upstreamSeconds.labels>;
+
 const failuresToOpen = 5;
 const connectMsMax = 2_000;
 const closedState = { [CircuitState.Closed]: 0, [CircuitState.HalfOpen]: 1, [CircuitState.Open]: 2, [CircuitState.Isolated]: 2 } as const;
 
 /**
  * One service behind the gateway: its connections, its breaker and its metrics. After five failures in a row the breaker opens and requests
- * fail
- * at once; after a pause that grows from one to ten seconds a single request probes, and only its success lets the others through.
+ * fail at once; after a pause that grows from one to ten seconds a single request probes, and only its success lets the others through.
  */
 export class Upstream {
   private readonly pool: Dispatcher;
@@ -37,6 +38,7 @@ export class Upstream {
     halfOpenAfter: new ExponentialBackoff({ initialDelay: 1_000, maxDelay: 10_000 }),
     breaker: new ConsecutiveBreaker(failuresToOpen),
   });
+  private readonly seconds = new Map<Outcome, Seconds>();
   private underWay = 0;
 
   constructor(
@@ -53,10 +55,6 @@ export class Upstream {
     });
     breakerState.set({ service: name }, 0);
     this.breaker.onStateChange((state) => breakerState.set({ service: name }, closedState[state]));
-  }
-
-  get available(): boolean {
-    return this.breaker.state === CircuitState.Closed;
   }
 
   /** One exchange with a body that fits into memory. Throws UpstreamFault. `retry` allows a second attempt within the same time. */
@@ -119,8 +117,17 @@ export class Upstream {
       throw fault;
     } finally {
       this.underWay -= 1;
-      upstreamSeconds.observe({ service: this.name, outcome }, (performance.now() - startMs) / 1000);
+      this.secondsOf(outcome).observe((performance.now() - startMs) / 1000);
     }
+  }
+
+  /** The series of an outcome, looked up once: its labels are hashed otherwise for every request. */
+  private secondsOf(outcome: Outcome): Seconds {
+    const known = this.seconds.get(outcome);
+    if (known) return known;
+    const made = upstreamSeconds.labels({ service: this.name, outcome });
+    this.seconds.set(outcome, made);
+    return made;
   }
 
   private refusal(): UpstreamFault {
