@@ -95,6 +95,18 @@ it('carries one trace from the client through the gateway to both subgraphs', as
   expect(await gateway.end()).toBe(0);
 });
 
+it('answers what is under way when it is told to stop', async () => {
+  const gateway = await startGatewayProcess(gatewayEnv(fixtures));
+  await fixtures.reset();
+  await fixtures.campaigns.behave({ delayMs: 1_000 });
+  const asked = ask(gateway);
+  await expect.poll(async () => (await fixtures.campaigns.look()).requests.length).toBe(1);
+  const ended = gateway.end();
+  expect(await asked).toEqual(answer);
+  expect(await ended).toBe(0);
+  await fixtures.reset();
+});
+
 it.each([
   [
     'every fault of the environment',

@@ -143,6 +143,19 @@ it.each([
   expect(status).toBe(path.includes('\\') ? 404 : 400);
 });
 
+it('hands on a path with any other characters as it is', async () => {
+  gateway = await startGateway(fixtures, { SUBGRAPH_CAMPAIGNS_URL: serviceUrl });
+  for (const path of [
+    '/v1/campaigns/a.b..c',
+    '/v1/campaigns/%D7%A9%D7%9C',
+    '/v1/campaigns/a%2Fb',
+    "/v1/campaigns/it's(1)!*~",
+    '/v1/campaigns/',
+  ]) {
+    expect(((await (await ask(path)).json()) as Echo).url, path).toBe(path);
+  }
+});
+
 it('does not proxy what no line of the table names', async () => {
   gateway = await startGateway(fixtures, { SUBGRAPH_CAMPAIGNS_URL: serviceUrl });
   for (const path of ['/v1/metrics', '/v1/campaignsx', '/v1/health/ready', '/v1/graphql']) expect((await ask(path)).status, path).toBe(404);

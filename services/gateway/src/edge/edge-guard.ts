@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Principal } from '@pca/contracts';
-import { DomainError } from '@pca/errors';
+import { DomainError, isDomainError } from '@pca/errors';
 import { principalOf, type RateLimitStore, sendProblem, type ServiceRequest } from '@pca/service-kit';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { requireJson } from '../graph/graph-request.js';
@@ -31,7 +31,7 @@ export const guardEdge = (fastify: FastifyInstance, graph: GraphService, options
       throw new DomainError('FORBIDDEN', 'The Host header does not name this machine');
     if (request.url.includes('%00')) throw new DomainError('BAD_USER_INPUT', 'The URL holds a NUL character');
     if (request.principal) await options.admitted.take(keyOf(request.principal, request.headers.authorization ?? ''));
-    else if (request.headers.authorization !== undefined) await options.refused.take(request.ip);
+    else if (isRefusedToken(request)) await options.refused.take(request.ip);
     if (request.method !== 'POST' || request.routeOptions.url !== '/graphql') return;
     try {
       requireJson(request.headers['content-type']);
@@ -42,6 +42,10 @@ export const guardEdge = (fastify: FastifyInstance, graph: GraphService, options
     limitBodyTime(request, reply, options.bodyMsMax);
   });
 };
+
+/** Not when the issuer's keys cannot be read: then the token may be good. */
+const isRefusedToken = ({ headers, authFailure }: ServiceRequest): boolean =>
+  headers.authorization !== undefined && isDomainError(authFailure) && authFailure.code === 'UNAUTHENTICATED';
 
 /** In the shape that GraphQL clients read. */
 const refuse = (graph: GraphService, reply: FastifyReply, error: unknown): FastifyReply => {
