@@ -209,9 +209,9 @@ it('has one instance relay while the others stand by, and another take over when
   const relay = startRelay({ publisher: second.publisher, observer: observer('second') });
   await sleep(50);
   expect(second.calls).toEqual([]);
+  await inTransaction((client) => enqueue(client, numbered(2, 4)));
   // Cut off in the middle of a publish: the stand-by starts at the oldest row too, and what the first one still gets through is a repeat.
   await pool.query(`select pg_terminate_backend(pid) ${lockHolders}`);
-  await inTransaction((client) => enqueue(client, numbered(2, 4)));
   await until(() => second.calls.length === 1);
   expect(leading.slice(0, 2)).toEqual(['first true', 'second true']);
   expect(second.calls[0]).toEqual([1, 2, 3, 4, 5]);

@@ -1,5 +1,13 @@
 export { type PrivatePostgres, startPrivatePostgres, type TestDatabase, type TestPostgres, testPostgres } from './postgres.js';
-export { composeSupergraph, type FixtureBehaviour, type FixtureName, type FixtureOptions, type FixtureSeen, type FixtureSubgraph, startFixtureSubgraph } from './fixture-subgraph.js';
+export {
+  composeSupergraph,
+  type FixtureBehaviour,
+  type FixtureName,
+  type FixtureOptions,
+  type FixtureSeen,
+  type FixtureSubgraph,
+  startFixtureSubgraph,
+} from './fixture-subgraph.js';
 export { askGraphql, askRest, startTestService, type GraphqlAnswer, type RunningService } from './running-service.js';
 export { testIssuer, type TestIssuer } from './test-issuer.js';
 export { seededRandom, type SeededRandom } from './seeded-random.js';

@@ -15,7 +15,12 @@ export interface RunningService {
 }
 
 /** Asks a GraphQL endpoint as a client would. */
-export const askGraphql = async <T>(url: string, token: string | undefined, query: string, variables?: object): Promise<GraphqlAnswer<T>> => {
+export const askGraphql = async <T>(
+  url: string,
+  token: string | undefined,
+  query: string,
+  variables?: object,
+): Promise<GraphqlAnswer<T>> => {
   const response = await fetch(`${url}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
@@ -25,11 +30,22 @@ export const askGraphql = async <T>(url: string, token: string | undefined, quer
   return { status: response.status, data: body.data ?? null, errors: body.errors ?? [] };
 };
 
-export const askRest = (url: string, token: string | undefined, method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> => {
+export const askRest = (
+  url: string,
+  token: string | undefined,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> => {
   const typed = 'content-type' in headers;
   return fetch(`${url}${path}`, {
     method,
-    headers: { ...(body !== undefined && !typed && { 'content-type': 'application/json' }), ...(token && { authorization: `Bearer ${token}` }), ...headers },
+    headers: {
+      ...(body !== undefined && !typed && { 'content-type': 'application/json' }),
+      ...(token && { authorization: `Bearer ${token}` }),
+      ...headers,
+    },
     ...(body !== undefined && { body: typed ? (body as NonNullable<RequestInit['body']>) : JSON.stringify(body) }),
     ...(body instanceof ReadableStream && { duplex: 'half' }),
   } as RequestInit);
