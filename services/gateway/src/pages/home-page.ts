@@ -22,7 +22,7 @@ export const homePage = (links: readonly HomeLink[], services: readonly ServiceS
     head: `<meta http-equiv="refresh" content="${refreshSeconds}">\n<link rel="stylesheet" href="/assets/home.css">`,
     body: `<main>
 <h1>PCA Agent</h1>
-<p class="lead">Performance campaign analytics: one graph over campaigns and behaviour.</p>
+<p class="lead">Performance campaign analytics: one graph over campaigns and their performance.</p>
 <nav>${links.map(card).join('')}</nav>
 <h2>Services</h2>
 <table>
