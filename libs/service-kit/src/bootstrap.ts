@@ -125,10 +125,12 @@ const onShutdown = (env: BaseEnv, logger: Logger, drain: () => Promise<void>): v
 
 /** For main.ts: a service that cannot start says why in one line and exits 1. */
 export const run = (definition: ServiceDefinition): void => {
-  process.on('unhandledRejection', (error) => {
-    definition.logger.fatal({ err: error }, 'unhandled rejection');
-    process.exit(1);
-  });
+  for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
+    process.on(event, (error: unknown) => {
+      definition.logger.fatal({ err: error }, event);
+      process.exit(1);
+    });
+  }
   bootstrap(definition).catch((error: unknown) => {
     definition.logger.fatal({ err: error }, `${definition.name} cannot start`);
     process.exit(1);

@@ -11,7 +11,7 @@ export const readEnv = () =>
         .number()
         .int()
         .min(1)
-        .default(4 * 1024 ** 3)
+        .default(2 * 1024 ** 3)
         .describe('Largest file of an import'),
       IMPORTS_AT_ONCE_MAX: z.coerce.number().int().min(1).default(2).describe('Imports that run side by side in this process'),
     },

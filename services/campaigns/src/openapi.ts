@@ -176,6 +176,7 @@ export const paths: ZodOpenApiPathsObject = {
     post: tagged({
       operationId: 'recordPerformance',
       summary: 'Records or restates days; all rows or none',
+      requestParams: { header: idempotencyKey },
       requestBody: body(z.object({ rows: z.array(row).min(1).max(1000) })),
       responses: { 200: json(z.object({ recorded: z.int(), changed: z.int() }), 'What was new') },
     }),

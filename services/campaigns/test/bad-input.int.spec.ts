@@ -123,6 +123,39 @@ describe('a list', () => {
   });
 });
 
+describe('a series', () => {
+  it('is refused before it is made, however many aliases it hides behind', async () => {
+    const token = await sut.token('editor', 'series');
+    for (let n = 0; n < 20; n++) await sut.service.rest(token, 'POST', '/v1/campaigns', { ...good, name: `n${n}` });
+    const decade = 'performance(from: "2016-01-01", to: "2025-12-31") { date }';
+    const { errors } = await sut.service.graphql(token, `{ campaigns(limit: 200) { ${decade} } }`);
+    expect(errors[0]?.extensions).toMatchObject({ code: 'QUERY_TOO_COMPLEX', limit: 'points', max: 50_000 });
+    const months = 'performance(from: "2016-01-01", to: "2025-12-31", interval: MONTH) { date }';
+    expect((await sut.service.graphql(token, `{ campaigns(limit: 200) { ${months} } }`)).errors).toEqual([]);
+    const aliases = Array.from(
+      { length: 20 },
+      (_unused, n) => `a${n}: metrics(from: "2016-01-01", to: "2025-12-31") { series { date } }`,
+    ).join(' ');
+    expect((await sut.service.graphql(token, `{ ${aliases} }`)).errors[0]?.extensions.code).toBe('QUERY_TOO_COMPLEX');
+  });
+
+  it('is refused where its sums would no longer be exact, and nothing of it is stored', async () => {
+    const token = await sut.token('editor', 'exact');
+    const created = await sut.service.rest(token, 'POST', '/v1/campaigns', good);
+    const { id } = (await created.json()) as { id: string };
+    const rows = Array.from({ length: 20 }, (_unused, n) => ({
+      campaignId: id,
+      date: '2026-02-01',
+      spend: 999_999_999,
+      breakdown: [{ name: 'ad', value: `${n}` }],
+    }));
+    const refused = await sut.service.rest(token, 'POST', '/v1/campaigns/performance', { rows });
+    expect(await refused.json()).toMatchObject({ code: 'BAD_USER_INPUT', date: '2026-02-01' });
+    const { data } = await sut.service.graphql(token, '{ campaigns { spend } }');
+    expect(data).toEqual({ campaigns: [{ spend: 0 }] });
+  });
+});
+
 describe('performance', () => {
   it('is refused with more rows than a call takes, fractions of clicks, negative spend and unknown fields', async () => {
     const created = await sut.service.rest(await sut.token('editor', 'perf'), 'POST', '/v1/campaigns', good);

@@ -9,7 +9,7 @@ export interface CampaignsUnderTest {
   service: RunningService;
   database: Database;
   /** A token of the role in a workspace; `demo` unless said otherwise. */
-  token(role?: 'viewer' | 'editor' | 'owner', workspace?: string, ttlSeconds?: number): Promise<string>;
+  token(role?: 'viewer' | 'editor' | 'owner' | 'sre', workspace?: string, ttlSeconds?: number): Promise<string>;
   /** Events in the outbox, oldest first; taken out, so that the next call shows what came since. */
   takeEvents(): Promise<EventEnvelope<Record<string, unknown>>[]>;
   stop(): Promise<void>;

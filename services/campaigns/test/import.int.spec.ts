@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ImportReport } from '../src/imports/import-report.js';
+import { ImportStore } from '../src/imports/import.store.js';
 import { type CampaignsUnderTest, startCampaigns } from './campaigns-under-test.js';
 
 let sut: CampaignsUnderTest;
@@ -111,6 +112,64 @@ it('finds a campaign again by the platform’s id, by our id and by name, and ne
   expect(untouched.data).toEqual({ campaigns: [{ clicks: 0 }] });
 });
 
+it('takes names that differ by case for one campaign, and a campaign named in two ways for a fault', async () => {
+  const token = await sut.token('editor', 'case');
+  const file = 'date,campaign,clicks\n2026-02-01,Foo,100\n2026-02-01,foo,7\n';
+  for (const changedRows of [1, 0]) expect((await send(token, file)).body.report).toMatchObject({ rows: 2, rejected: 0, changedRows });
+  const listed = await sut.service.graphql<{ campaigns: { id: string; clicks: number }[] }>(token, '{ campaigns { id clicks } }');
+  expect(listed.data?.campaigns.map(({ clicks }) => clicks)).toEqual([107]);
+  const id = listed.data?.campaigns[0]?.id ?? '';
+  const both = await send(token, `date,campaign id,campaign,clicks\n2026-02-02,${id},,5\n2026-02-02,,FOO,6\n`);
+  expect(both.body.report).toMatchObject({ rows: 1, rejected: 1 });
+});
+
+it('stores nothing of an import whose rows were lost, and says so', async () => {
+  const token = await sut.token('editor', 'lost');
+  const client = await sut.database.pool.connect();
+  await client.query(`begin; select pg_advisory_xact_lock(hashtext('pca:import'), hashtext('lost'))`);
+  const sending = send(token, 'date,campaign,clicks\n2026-02-01,A,1\n');
+  await expect
+    .poll(async () => (await sut.database.pool.query(`select 1 from pg_locks where locktype = 'advisory' and not granted`)).rowCount, {
+      timeout: 10_000,
+    })
+    .toBe(1);
+  await sut.database.pool.query('truncate import_row');
+  await client.query('commit');
+  client.release();
+  expect(await sending).toMatchObject({ status: 503, body: { code: 'SERVICE_UNAVAILABLE' } });
+  const { data } = await sut.service.graphql(token, '{ campaigns { id } }');
+  expect(data).toEqual({ campaigns: [] });
+});
+
+it('does not sweep away the rows of an import that is alive', async () => {
+  const token = await sut.token('editor', 'alive');
+  const client = await sut.database.pool.connect();
+  await client.query(`begin; select pg_advisory_xact_lock(hashtext('pca:import'), hashtext('alive'))`);
+  const sending = send(token, 'date,campaign,clicks\n2026-02-01,A,1\n');
+  await expect
+    .poll(async () => (await sut.database.pool.query(`select 1 from pg_locks where locktype = 'advisory' and not granted`)).rowCount)
+    .toBe(1);
+  await new ImportStore(sut.database).sweep();
+  await client.query('commit');
+  client.release();
+  expect((await sending).body.report).toMatchObject({ rows: 1, changedRows: 1 });
+});
+
+it('rejects the rows of a campaign that is deleted while the file is read', async () => {
+  const token = await sut.token('editor', 'deleted');
+  await send(token, 'date,campaign,clicks\n2026-02-01,A,1\n2026-02-01,B,1\n');
+  const listed = await sut.service.graphql<{ campaigns: { id: string; name: string }[] }>(token, '{ campaigns { id name } }');
+  const id = listed.data?.campaigns.find(({ name }) => name === 'A')?.id;
+  const client = await sut.database.pool.connect();
+  await client.query('begin');
+  await client.query('update campaign set deleted_at = now() where id = $1', [id]);
+  const sending = send(token, 'date,campaign,clicks\n2026-02-02,A,1\n2026-02-02,B,1\n');
+  await expect.poll(async () => (await sut.database.pool.query(`select 1 from pg_locks where not granted`)).rowCount).toBeGreaterThan(0);
+  await client.query('commit');
+  client.release();
+  expect((await sending).body.report).toMatchObject({ rows: 1, rejected: 1, changedRows: 1 });
+});
+
 it('refuses rows in another currency than their campaign has, stored or in the file', async () => {
   const token = await sut.token('editor', 'currencies');
   await send(token, 'date,campaign,clicks\n2026-02-01,A,1\n');
@@ -150,6 +209,7 @@ it('refuses what is no file, options that are none, and a file over the limit; n
   expect((await send(token, '')).body.code).toBe('IMPORT_UNREADABLE');
   expect((await send(token, 'x', 'map=nonsense=1')).body.code).toBe('BAD_USER_INPUT');
   expect((await send(token, 'x', 'format=excel')).body.code).toBe('BAD_USER_INPUT');
+  expect((await send(token, 'x', 'platform=Google&currency=ZZZ')).body.code).toBe('BAD_USER_INPUT');
   expect((await send(token, '{}', 'platform=Google', { 'content-type': 'application/json' })).body.code).toBe('UNSUPPORTED_MEDIA_TYPE');
   const big = `date,campaign,clicks\n${'2026-02-01,A,1\n'.repeat(100_000)}`;
   expect(await send(token, big)).toMatchObject({ status: 413, body: { code: 'PAYLOAD_TOO_LARGE' } });

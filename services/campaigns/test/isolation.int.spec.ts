@@ -103,6 +103,14 @@ it('needs the scope of each operation, and a token for all', async () => {
     const answer = await sut.service.graphql('', text, variables);
     expect(answer.errors[0]?.extensions.code, name).toBe('UNAUTHENTICATED');
   }
+  const sre = await sut.token('sre', 'acme-7f3');
+  for (const name of ['campaigns', 'campaignsPage', 'campaign', 'metrics', 'workspace', '_entities']) {
+    const { text } = operations[name] as { text: string };
+    const variables = text.includes('$r') ? { r: [{ __typename: 'Campaign', id }] } : text.includes('$id') ? { id } : undefined;
+    const answer = await sut.service.graphql(sre, text, variables);
+    expect(answer.errors[0]?.extensions.code, name).toBe('FORBIDDEN');
+    expect(JSON.stringify(answer.data), name).not.toMatch(/Secret|4242/);
+  }
   expect((await sut.service.rest(undefined, 'GET', '/v1/campaigns')).status).toBe(401);
   expect((await sut.service.rest(viewer, 'POST', '/v1/imports', 'x', { 'content-type': 'text/csv' })).status).toBe(403);
 });

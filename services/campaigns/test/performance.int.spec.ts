@@ -162,6 +162,36 @@ describe('totals', () => {
   });
 });
 
+it('records once for each idempotency key, and a stale repeat does not undo what came after', async () => {
+  const campaignId = await create();
+  const post = (clicks: number, key: string) =>
+    sut.service.rest(
+      editor,
+      'POST',
+      '/v1/campaigns/performance',
+      { rows: [{ campaignId, date: '2026-02-01', clicks }] },
+      { 'idempotency-key': key },
+    );
+  await post(1, 'k1');
+  await post(2, 'k2');
+  expect(await (await post(1, 'k1')).json()).toEqual({ recorded: 1, changed: 1 });
+  expect((await post(3, 'k1')).status).toBe(409);
+  const { data } = await sut.service.graphql(editor, 'query ($id: ID!) { campaign(id: $id) { clicks } }', { id: campaignId });
+  expect(data).toEqual({ campaign: { clicks: 2 } });
+});
+
+it('forgets the currency of a campaign that was deleted', async () => {
+  const token = await sut.token('editor', 'gone');
+  const [usd, eur] = [await create({}, token), await create({ currency: 'EUR' }, token)];
+  await record(
+    [usd, eur].map((campaignId) => ({ campaignId, date: '2026-02-01', spend: 5 })),
+    token,
+  );
+  await sut.service.rest(token, 'DELETE', `/v1/campaigns/${eur}`, undefined, { 'content-type': 'application/json' });
+  const { data } = await sut.service.graphql(token, '{ metrics { currency totals { spend } } }');
+  expect(data).toEqual({ metrics: { currency: 'USD', totals: { spend: 5 } } });
+});
+
 interface Sums {
   impressions: number;
   clicks: number;

@@ -14,5 +14,12 @@ export const endLeftoverProcesses = async (run: RunFile | undefined, say: (messa
   if (left().length === 0) return;
   say('an earlier run was killed; its services are still ending');
   for (const deadline = Date.now() + drainMs; Date.now() < deadline && left().length > 0; await sleep(50));
-  for (const { pid } of left()) process.kill(-pid, 'SIGKILL');
+  for (const { pid } of left()) {
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch (error) {
+      // It ended between the look and the signal.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
 };

@@ -1,5 +1,6 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import type { Principal } from '@pca/contracts';
+import type { Principal, Scope } from '@pca/contracts';
+import { DomainError } from '@pca/errors';
 import { activeTraceparent } from '../observability/tracing.js';
 import { principalOf, requestOf, type ServiceRequest } from './require-scope.js';
 
@@ -15,9 +16,19 @@ export interface CallContext {
 }
 
 /** Throws UNAUTHENTICATED when the request has no valid token. */
-export const callContextOf = (request: ServiceRequest): CallContext => {
+const contextOf = (request: ServiceRequest): CallContext => {
   const { workspaceId, subject, scopes } = principalOf(request);
   return { workspaceId, actor: subject, scopes, correlationId: request.id, traceparent: activeTraceparent() };
 };
 
-export const CurrentCall = createParamDecorator((_data: unknown, context: ExecutionContext) => callContextOf(requestOf(context)));
+/**
+ * For reference and field resolvers: Nest runs no guard before them, so they name the scope themselves. Throws UNAUTHENTICATED without a
+ * valid token, FORBIDDEN without the scope.
+ */
+export const callContextOf = (request: ServiceRequest, scope: Scope): CallContext => {
+  const call = contextOf(request);
+  if (!call.scopes.has(scope)) throw new DomainError('FORBIDDEN', `The token lacks the scope ${scope}`, { scope });
+  return call;
+};
+
+export const CurrentCall = createParamDecorator((_data: unknown, context: ExecutionContext) => contextOf(requestOf(context)));

@@ -16,8 +16,13 @@ export interface VerifierOptions {
 const algorithms = ['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'];
 const verifiedMax = 10_000;
 const tokenLengthMax = 8_192;
+/** A key that its issuer withdraws is trusted no longer than this through the tokens that it signed. */
+const rememberedMsMax = 5 * 60_000;
 
-/** Verifies bearer tokens against the issuer's key set. Verified tokens are remembered until they expire, at most 10,000 of them. */
+/**
+ * Verifies bearer tokens against the issuer's key set. Verified tokens are remembered for five minutes or until they expire, 10,000 at
+ * most.
+ */
 export class TokenVerifier {
   private readonly verified = new LRUCache<string, { principal: Principal; expiresAtMs: number }>({ max: verifiedMax });
   private keys: JWTVerifyGetKey | undefined;
@@ -49,7 +54,7 @@ export class TokenVerifier {
       if (!claims.success) throw new DomainError('UNAUTHENTICATED', 'The token lacks a claim that is needed here');
       const { sub, workspace, scope, exp } = claims.data;
       const principal = { subject: sub, workspaceId: workspace, scopes: new Set(scope.split(' ').filter(Boolean)) };
-      return { principal, expiresAtMs: exp * 1000 };
+      return { principal, expiresAtMs: Math.min(exp * 1000, Date.now() + rememberedMsMax) };
     } catch (error) {
       throw refusal(error);
     }
@@ -66,7 +71,12 @@ export class TokenVerifier {
 const refusal = (error: unknown): Error => {
   if (error instanceof DomainError) return error;
   if (error instanceof errors.JWTExpired) return new DomainError('UNAUTHENTICATED', 'The token has expired');
-  if (error instanceof errors.JWKSTimeout)
+  // jose throws its base class when the key set cannot be fetched or read: that says nothing about the token.
+  if (
+    error instanceof errors.JWKSTimeout ||
+    error instanceof errors.JWKSInvalid ||
+    (error as { code?: unknown }).code === 'ERR_JOSE_GENERIC'
+  )
     return new DomainError('SERVICE_UNAVAILABLE', 'The key set of the token issuer cannot be read', {}, { cause: error });
   if (error instanceof errors.JOSEError) return new DomainError('UNAUTHENTICATED', 'The token is not valid', {}, { cause: error });
   return new DomainError('SERVICE_UNAVAILABLE', 'The key set of the token issuer cannot be read', {}, { cause: error });

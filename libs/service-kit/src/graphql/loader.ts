@@ -6,11 +6,10 @@ export const loaderOf = <K, V>(
   context: GraphqlContext,
   name: string,
   load: (keys: readonly K[]) => Promise<readonly V[]>,
-  cacheKey?: (key: K) => unknown,
 ): DataLoader<K, V> => {
   const known = context.loaders.get(name) as DataLoader<K, V> | undefined;
   if (known) return known;
-  const loader = new DataLoader<K, V, unknown>(load, { maxBatchSize: 500, ...(cacheKey && { cacheKeyFn: cacheKey }) }) as DataLoader<K, V>;
+  const loader = new DataLoader<K, V>(load, { maxBatchSize: 500 });
   context.loaders.set(name, loader);
   return loader;
 };

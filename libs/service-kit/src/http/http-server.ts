@@ -64,6 +64,11 @@ const addHooks = (fastify: FastifyInstance, { verifier, health }: HttpServerOpti
     });
     withContext(active, done);
   });
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    // Many clients name a content type on every request; a deletion has no body to parse, and an empty text is no JSON.
+    if (request.method === 'DELETE' && !hasBody(request)) delete request.headers['content-type'];
+    done();
+  });
   fastify.addHook('onRequest', async (request: ServiceRequest) => {
     if (openPaths.has(request.routeOptions.url ?? '')) return;
     if (seams.inbound.active) await seams.inbound.pass({ method: request.method, url: request.url });

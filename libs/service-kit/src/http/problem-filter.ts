@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import { DomainError, type ErrorCode, isDomainError, problemContentType, problemOf } from '@pca/errors';
 import type { FastifyReply } from 'fastify';
-import { ZodError } from 'zod';
+import type { ZodError } from 'zod';
 import type { ServiceRequest } from '../auth/require-scope.js';
 import { domainErrorOfDatabase } from '../database/postgres-errors.js';
 import { errorsTotal } from '../observability/metrics.js';
@@ -27,7 +27,6 @@ const statusOf = (error: unknown): number | undefined => {
 /** Any thrown value as the error that a caller is told: what is not known becomes INTERNAL_SERVER_ERROR with its cause kept for the log. */
 export const domainErrorOf = (error: unknown): DomainError => {
   if (isDomainError(error)) return error;
-  if (error instanceof ZodError) return badInput(error);
   const database = domainErrorOfDatabase(error);
   if (database) return database;
   const status = statusOf(error);

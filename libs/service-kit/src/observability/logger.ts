@@ -4,13 +4,21 @@ import { pino, type DestinationStream, type Logger } from 'pino';
 
 export type { Logger } from 'pino';
 
-/** Names of fields that never reach the log, wherever they stand. */
+/** Names of fields that never reach the log, at the top, one level down and among headers. */
 const secretPaths = ['authorization', 'cookie', 'password', 'token', 'writeKey', 'secret'].flatMap((name) => [
   name,
   `*.${name}`,
   `req.headers.${name}`,
   `headers.${name}`,
 ]);
+
+/** What a person on call needs of an error. Not its other fields: a failed query carries its parameters, which are our users' data. */
+const errorForLog = (error: unknown): unknown => {
+  if (!(error instanceof Error)) return error;
+  const { name, message, stack, cause } = error;
+  const code = (error as { code?: unknown }).code;
+  return { type: name, message, ...(code !== undefined && { code }), stack, ...(cause !== undefined && { cause: errorForLog(cause) }) };
+};
 
 /** JSON lines with trace ids. ERROR means that a person must act; a client's mistake is at most INFO. */
 export const createLogger = (options: { name: string; level: string; destination?: DestinationStream }): Logger =>
@@ -19,6 +27,7 @@ export const createLogger = (options: { name: string; level: string; destination
       name: options.name,
       level: options.level,
       redact: { paths: secretPaths, censor: '[redacted]' },
+      serializers: { err: errorForLog },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       mixin: () => {

@@ -49,10 +49,13 @@ export const startMetrics = (service: string): void => {
   collectDefaultMetrics({ register: registry });
 };
 
-/** Keeps a label that callers choose from growing without bound: after `max` names every new one is `other`. */
+const labelLengthMax = 64;
+
+/** Keeps a label that callers choose from growing without bound: after `max` names every new one is `other`, and so is a long one. */
 export const boundedLabel = (max: number): ((name: string) => string) => {
   const known = new Set<string>();
   return (name) => {
+    if (name.length > labelLengthMax) return 'other';
     if (known.has(name)) return name;
     if (known.size >= max) return 'other';
     known.add(name);

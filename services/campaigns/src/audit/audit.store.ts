@@ -4,6 +4,9 @@ import type { EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { AuditEntry } from './audit.entity.js';
 
+/** What is shown of an entry. */
+export type AuditLine = Pick<AuditEntry, 'id' | 'action' | 'actor' | 'at' | 'changes'>;
+
 @Injectable()
 export class AuditStore {
   constructor(private readonly database: Database) {}
@@ -18,12 +21,15 @@ export class AuditStore {
     await manager.insert(AuditEntry, { id: uuidv7(), workspaceId, actor, correlationId, at: new Date(), ...entry });
   }
 
-  /** The newest first. */
-  list(call: CallContext, entityId: string, limit: number): Promise<AuditEntry[]> {
-    return this.database.manager.find(AuditEntry, {
-      where: { workspaceId: call.workspaceId, entityId },
-      order: { id: 'DESC' },
-      take: limit,
-    });
+  /** The newest `limit` of each entity, the newest first, in the order of `entityIds`. */
+  async list(call: CallContext, entityIds: readonly string[], limit: number): Promise<AuditLine[][]> {
+    const { rows } = await this.database.pool.query<AuditLine & { entity_id: string }>(
+      `select e.entity_id, e.id, e.action, e.actor, e.at, e.changes from unnest($2::text[]) as wanted (id)
+       cross join lateral (select * from audit_entry where workspace_id = $1 and entity_id = wanted.id order by id desc limit $3) e
+       order by e.id desc`,
+      [call.workspaceId, entityIds, limit],
+    );
+    const byEntity = Map.groupBy(rows, (row) => row.entity_id);
+    return entityIds.map((id) => byEntity.get(id) ?? []);
   }
 }

@@ -11,6 +11,6 @@ export class CampaignConnectionResolver {
   /** A field of its own, so that only who asks for the count pays for it. */
   @ResolveField(() => Int, { description: 'How many there are over all pages; counted only when asked for' })
   totalCount(@Parent() page: CampaignConnection & { countFilter: CampaignFilter }, @Context() context: GraphqlContext): Promise<number> {
-    return this.service.count(callContextOf(context.request), page.countFilter);
+    return this.service.count(callContextOf(context.request, 'campaigns:read'), page.countFilter);
   }
 }

@@ -29,12 +29,14 @@ export const dayOrInstantSchema = z.union([z.iso.date(), z.iso.datetime({ offset
 });
 
 const currencies = new Set(Intl.supportedValuesOf('currency'));
+export const isCurrency = (code: string): boolean => currencies.has(code);
 export const currencySchema = z
   .string()
   .transform((text) => text.trim().toUpperCase())
-  .refine((text) => currencies.has(text), 'must be an ISO 4217 currency, such as USD');
+  .refine(isCurrency, 'must be an ISO 4217 currency, such as USD');
 
-export const platformSchema = textSchema(64).transform(canonicalPlatform);
+export const platformCharsMax = 64;
+export const platformSchema = textSchema(platformCharsMax).transform(canonicalPlatform);
 const statusSchema = z.enum(campaignStatuses);
 const clientMutationIdSchema = z.string().min(1).max(256).nullish();
 
@@ -77,7 +79,7 @@ const number = z.number();
 export const campaignFilterSchema = z
   .strictObject({
     ids: z.array(z.uuid()).max(idsMax).optional(),
-    platform: textSchema(64).optional(),
+    platform: textSchema(platformCharsMax).optional(),
     status: statusSchema.optional(),
     objective: textSchema(64).optional(),
     vertical: textSchema(64).optional(),

@@ -1,7 +1,7 @@
 import { sumColumns } from '../performance/metrics-sums.js';
 import { campaignColumns } from './campaign.js';
 import type { CampaignFilter } from './campaign-input.js';
-import { type CampaignOrder, type CursorPosition, orderExpression } from './campaign-order.js';
+import { type CampaignOrder, type CursorPosition, orderExpression, type OrderField } from './campaign-order.js';
 import { canonicalPlatform } from './platform.js';
 
 export interface Statement {
@@ -53,12 +53,16 @@ const conditions = (filter: CampaignFilter, sums: string, parameters: Parameters
   const equal = (sql: string, value: unknown): void => {
     if (value !== undefined) where.push(`${sql} = ${parameters.add(value)}`);
   };
+  const folded = (sql: string, value: string | undefined): void => {
+    if (value !== undefined) where.push(`${sql} = lower(${parameters.add(value)})`);
+  };
   if (filter.ids) where.push(`c.id = any(${parameters.add(filter.ids)}::uuid[])`);
-  equal('c.platform_key', filter.platform && canonicalPlatform(filter.platform).toLowerCase());
+  // The database folds both sides: its idea of lower case is not always JavaScript's.
+  folded('c.platform_key', filter.platform && canonicalPlatform(filter.platform));
   equal('c.status', filter.status);
   equal('c.currency', filter.currency);
-  equal('c.objective_key', filter.objective?.toLowerCase());
-  equal('c.vertical_key', filter.vertical?.toLowerCase());
+  folded('c.objective_key', filter.objective);
+  folded('c.vertical_key', filter.vertical);
   if (filter.search) where.push(`c.name ilike ${parameters.add(likePattern(filter.search))}`);
   const bound = (sql: string, comparison: '>=' | '<=', value: number | undefined): void => {
     if (value !== undefined) where.push(`${sql} ${comparison} ${parameters.add(value)}`);
@@ -134,7 +138,18 @@ export const listStatement = (request: ListRequest): Statement => {
   return { text, values: parameters.values };
 };
 
-export const countStatement = (workspaceId: string, filter: CampaignFilter): Statement => {
+const ordersBySums: ReadonlySet<OrderField> = new Set(['SPEND', 'IMPRESSIONS', 'CLICKS', 'CONVERSIONS', 'CTR', 'CPC', 'CPA', 'ROAS']);
+const boundsSums = (filter: CampaignFilter): boolean =>
+  [filter.min_spend, filter.max_spend, filter.min_ctr, filter.max_ctr, filter.min_conversions].some((bound) => bound !== undefined);
+
+/** Whether which campaigns a page holds depends on sums over the filter's days: then the days of every candidate have to be added up. */
+export const needsRangeSums = ({ filter, order }: Pick<ListRequest, 'filter' | 'order'>): boolean =>
+  ordersBySums.has(order.field) || boundsSums(filter);
+
+export const withoutRange = ({ from: _from, to: _to, ...filter }: CampaignFilter): CampaignFilter => filter;
+
+export const countStatement = (workspaceId: string, asked: CampaignFilter): Statement => {
+  const filter = boundsSums(asked) ? asked : withoutRange(asked);
   const parameters = new Parameters();
   const { from, sums } = source(filter, parameters);
   const where = [...ofWorkspace(workspaceId, parameters), ...conditions(filter, sums, parameters)];

@@ -1,7 +1,7 @@
 import { Args, Context, ID, Int, Mutation, Parent, Query, ResolveField, Resolver, ResolveReference } from '@nestjs/graphql';
 import { callContextOf, type CallContext, CurrentCall, type GraphqlContext, loaderOf, RequireScope } from '@pca/service-kit';
-import type { AuditEntry, FieldChanges } from '../audit/audit.entity.js';
-import { AuditStore } from '../audit/audit.store.js';
+import type { FieldChanges } from '../audit/audit.entity.js';
+import { type AuditLine, AuditStore } from '../audit/audit.store.js';
 import type { Campaign } from './campaign.js';
 import { limitSchema } from './campaign-input.js';
 import { CampaignService, parse } from './campaign.service.js';
@@ -83,20 +83,23 @@ export class CampaignResolver {
     @Context() context: GraphqlContext,
     @Args('limit', { type: () => Int, defaultValue: 20 }) limit: number,
   ): Promise<CampaignChange[]> {
-    const entries = await this.audit.list(callContextOf(context.request), campaign.id, parse(limitSchema, limit, 'limit'));
+    const call = callContextOf(context.request, 'campaigns:read');
+    const most = parse(limitSchema, limit, 'limit');
+    const loader = loaderOf<string, AuditLine[]>(context, `changes ${most}`, (ids) => this.audit.list(call, ids, most));
+    const entries = await loader.load(campaign.id);
     return entries.map(changeOf);
   }
 
   @ResolveReference()
   async reference(reference: { id: string }, context: GraphqlContext): Promise<CampaignType | null> {
-    const call = callContextOf(context.request);
+    const call = callContextOf(context.request, 'campaigns:read');
     const loader = loaderOf<string, Campaign | undefined>(context, 'campaign', (ids) => this.service.byIds(call, ids));
     const campaign = await loader.load(reference.id);
     return campaign ? campaignTypeOf(campaign) : null;
   }
 }
 
-const changeOf = (entry: AuditEntry): CampaignChange => ({
+const changeOf = (entry: AuditLine): CampaignChange => ({
   id: entry.id,
   action: entry.action,
   actor: entry.actor,

@@ -1,9 +1,19 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '@pca/service-kit';
 import type { EntityManager } from 'typeorm';
+import { type MetricSums, sumColumns, sumsOfRow, type SumsRow, zeroSums } from '../performance/metrics-sums.js';
 import { type Campaign, campaignColumns, campaignOfRow, type CampaignRow } from './campaign.js';
 import type { CampaignFilter } from './campaign-input.js';
-import { countStatement, listStatement, type ListRequest, probeStatement, seesAll, type Statement } from './campaign-query.js';
+import {
+  countStatement,
+  listStatement,
+  type ListRequest,
+  needsRangeSums,
+  probeStatement,
+  seesAll,
+  type Statement,
+  withoutRange,
+} from './campaign-query.js';
 
 export interface ListedCampaign {
   campaign: Campaign;
@@ -32,6 +42,29 @@ export class CampaignStore {
   constructor(private readonly database: Database) {}
 
   async list(request: ListRequest): Promise<ListedCampaign[]> {
+    const { from, to } = request.filter;
+    if ((!from && !to) || needsRangeSums(request)) return this.page(request);
+    // The page first and its sums then: otherwise the days of all campaigns would be added up to show some of them.
+    const listed = await this.page({ ...request, filter: withoutRange(request.filter) });
+    const sums = await this.rangeSums(
+      listed.map(({ campaign }) => campaign.id),
+      from,
+      to,
+    );
+    return listed.map(({ campaign, orderValue }) => ({ campaign: { ...campaign, sums: sums.get(campaign.id) ?? zeroSums }, orderValue }));
+  }
+
+  private async rangeSums(ids: readonly string[], from: string | undefined, to: string | undefined): Promise<Map<string, MetricSums>> {
+    const { rows } = await this.database.pool.query<SumsRow & { campaign_id: string }>(
+      `select campaign_id, ${sumColumns.map((column) => `sum(${column})::bigint as ${column}`).join(', ')} from performance
+       where campaign_id = any($1::uuid[]) and ($2::date is null or date >= $2::date) and ($3::date is null or date <= $3::date)
+       group by campaign_id`,
+      [ids, from ?? null, to ?? null],
+    );
+    return new Map(rows.map((row) => [row.campaign_id, sumsOfRow(row)]));
+  }
+
+  private async page(request: ListRequest): Promise<ListedCampaign[]> {
     const probe = probeStatement(request);
     const probed = probe ? await this.rows(probe) : [];
     // A full page is the page; a shorter one may be all there are, or all that the probe came to see.

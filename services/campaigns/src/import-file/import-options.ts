@@ -1,4 +1,5 @@
 import { DomainError } from '@pca/errors';
+import { isCurrency } from '../campaigns/campaign-input.js';
 import { type DateFormat, parseDateFormat } from './dialect/date-format.js';
 import { type Delimiter, parseDelimiter } from './dialect/delimiter.js';
 import { type FileEncoding, parseEncoding } from './dialect/file-encoding.js';
@@ -119,7 +120,7 @@ const parsePlatform = (text: string): string => {
 
 const parseCurrency = (text: string): string => {
   const currency = text.trim().toUpperCase();
-  if (!/^[A-Z]{3}$/.test(currency)) throw badOption('--currency', 'must be a code of three letters such as USD');
+  if (!isCurrency(currency)) throw badOption('--currency', 'must be an ISO 4217 code such as USD');
   return currency;
 };
 

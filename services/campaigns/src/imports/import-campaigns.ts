@@ -1,4 +1,5 @@
 import { DomainError } from '@pca/errors';
+import { isCurrency, platformCharsMax } from '../campaigns/campaign-input.js';
 import { canonicalPlatform } from '../campaigns/platform.js';
 import type { CampaignStatus } from '../campaigns/campaign.js';
 import type { ImportRow, RejectedRow } from '../import-file/import-item.js';
@@ -50,8 +51,11 @@ export class FileCampaigns {
     if (!row.platform) return { rejected: reject(row, 'there is no platform: name it with --platform or have a column of it') };
     if (!row.currency) return { rejected: reject(row, 'there is no currency: name it with --currency or have a column of it') };
     const platform = canonicalPlatform(row.platform);
+    if (platform.length > platformCharsMax) return { rejected: reject(row, `the platform has more than ${platformCharsMax} characters`) };
+    if (!isCurrency(row.currency)) return { rejected: reject(row, `${row.currency} is not an ISO 4217 currency`) };
     const account = row.account ?? '';
-    const ref = JSON.stringify([platform, account, row.campaignId ?? null, row.campaignId ? null : row.campaignName]);
+    // By name a campaign is found without regard to case.
+    const ref = JSON.stringify([platform, account, row.campaignId ?? null, row.campaignId ? null : row.campaignName?.toLowerCase()]);
     const known = this.byRef.get(ref);
     if (!known) {
       if (this.byRef.size >= campaignsOfFileMax)

@@ -3,6 +3,7 @@ import { DomainError, problemOf } from '@pca/errors';
 import { type CallContext, Database, domainErrorOf } from '@pca/service-kit';
 import type { EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import { z } from 'zod';
 import { CampaignService } from '../campaigns/campaign.service.js';
 import type { ImportOptions } from '../import-file/import-options.js';
 import { readImportFile } from '../import-file/read-import-file.js';
@@ -29,6 +30,8 @@ export interface ImportProgress {
 const partCampaignsMax = 200;
 const partRowsMax = 20_000;
 const progressMs = 500;
+/** Well within the minutes after which a job that stands still is given up. */
+const heartbeatMs = 30_000;
 
 @Injectable()
 export class ImportService {
@@ -46,8 +49,7 @@ export class ImportService {
 
   /**
    * Reads a whole file, then merges it, some campaigns a transaction. A failure while reading stores nothing; one while merging leaves
-   * whole campaigns
-   * merged, and the same file again does the rest. `onProgress` is called at most twice a second.
+   * whole campaigns merged, and the same file again does the rest. `onProgress` is called at most twice a second.
    */
   async run(
     call: CallContext,
@@ -60,6 +62,7 @@ export class ImportService {
     this.running++;
     const importId = uuidv7();
     const report = emptyReport();
+    const beat = setInterval(() => void this.store.heartbeat(importId).catch(() => undefined), heartbeatMs);
     try {
       await this.store.start({ id: importId, workspaceId: call.workspaceId, actor: call.actor, options, report });
       const tell = this.teller(importId, report, onProgress);
@@ -71,13 +74,14 @@ export class ImportService {
       await this.end(importId, 'FAILED', report).catch(() => undefined);
       throw error;
     } finally {
+      clearInterval(beat);
       this.running--;
       await this.store.unstage(importId).catch(() => undefined);
     }
   }
 
   async find(call: CallContext, id: string): Promise<ImportJob> {
-    const job = /^[0-9a-f-]{36}$/.test(id) ? await this.store.find(call.workspaceId, id) : null;
+    const job = z.uuid().safeParse(id).success ? await this.store.find(call.workspaceId, id) : null;
     if (!job) throw new DomainError('NOT_FOUND', 'No such import in this workspace', { id });
     return job;
   }
@@ -122,8 +126,9 @@ export class ImportService {
     report: ImportReport,
     tell: () => Promise<void>,
   ): Promise<void> {
+    const owners = new Map<string, string>();
     for (const part of partsOf(found.sorted())) {
-      const merged = await this.database.transaction((manager) => this.mergePart(manager, call, importId, part));
+      const merged = await this.database.transaction((manager) => this.mergePart(manager, call, importId, part, owners));
       addRejected(report, merged.rejected);
       report.rejected += merged.rowsRejected - merged.rejected.length;
       report.rows -= merged.rowsRejected;
@@ -135,34 +140,50 @@ export class ImportService {
     }
   }
 
-  private async mergePart(manager: EntityManager, call: CallContext, importId: string, part: readonly FileCampaign[]) {
+  /** `owners` are the campaigns that earlier parts wrote to, by id, with the name that the file gave them. */
+  private async mergePart(
+    manager: EntityManager,
+    call: CallContext,
+    importId: string,
+    part: readonly FileCampaign[],
+    owners: Map<string, string>,
+  ) {
     await this.store.lockWorkspace(manager, call.workspaceId);
     await this.workspaces.ensure(manager, call);
     const candidates = Map.groupBy(await this.store.candidates(manager, call.workspaceId, part), (candidate) => candidate.ref);
-    const targets: { ref: string; id: string; rows: number }[] = [];
+    const wanted: Target[] = [];
     const refused: { campaign: FileCampaign; reason: string }[] = [];
     let created = 0;
     for (const campaign of part) {
-      const target = this.choose(campaign, candidates.get(campaign.ref) ?? []);
-      if (typeof target === 'string') refused.push({ campaign, reason: target });
-      else if (target) targets.push({ ref: campaign.ref, id: target.id, rows: campaign.rows });
-      else {
-        targets.push({ ref: campaign.ref, id: (await this.create(manager, call, campaign)).id, rows: campaign.rows });
-        created++;
+      const target = choose(campaign, candidates.get(campaign.ref) ?? [], owners);
+      if (typeof target === 'string') {
+        refused.push({ campaign, reason: target });
+        continue;
       }
+      if (!target) created++;
+      const { id } = target ?? (await this.create(manager, call, campaign));
+      owners.set(id, campaign.ref);
+      wanted.push({ campaign, ref: campaign.ref, id });
     }
     const locked = await this.performanceStore.lockCampaigns(
       manager,
       call.workspaceId,
-      targets.map(({ id }) => id),
+      wanted.map(({ id }) => id),
     );
-    const { keys, changedRows } = await this.performance.write(manager, call, locked, this.store.sourceOf(importId, targets));
+    const alive = new Set(locked.map(({ id }) => id));
+    const targets = wanted.filter(({ id }) => alive.has(id));
+    for (const { id, campaign } of wanted)
+      if (!alive.has(id)) refused.push({ campaign, reason: 'the campaign was deleted in the meantime' });
+    const { sourceRows, keys, changedRows } = await this.performance.write(manager, call, locked, this.store.sourceOf(importId, targets));
+    const rows = rowsOf(targets.map(({ campaign }) => campaign));
+    // Staged rows do not survive a crash of the server, nor of what took this import for dead: then nothing of them may count as stored.
+    if (sourceRows !== rows) throw new DomainError('SERVICE_UNAVAILABLE', 'The rows of the file were lost on the way; send the file again');
     return {
       created,
       keys,
       changedRows,
-      rows: targets.reduce((total, { rows }) => total + rows, 0),
-      rowsRejected: refused.reduce((total, { campaign }) => total + campaign.rows, 0),
+      rows,
+      rowsRejected: rowsOf(refused.map(({ campaign }) => campaign)),
       rejected: refused.map(({ campaign, reason }) => ({
         line: campaign.firstLine,
         column: null,
@@ -170,14 +191,6 @@ export class ImportService {
         reason: `${reason} (${campaign.rows} rows of this campaign)`,
       })),
     };
-  }
-
-  /** The campaign to write to, a reason why there is none, or undefined when it is to be created. */
-  private choose(campaign: FileCampaign, candidates: readonly LockedCampaign[]): LockedCampaign | string | undefined {
-    const [first, second] = candidates;
-    if (second) return `${candidates.length} campaigns have this name; give the file a campaign id`;
-    if (first && first.currency !== campaign.currency) return `the campaign's amounts are in ${first.currency}, not ${campaign.currency}`;
-    return first;
   }
 
   private create(manager: EntityManager, call: CallContext, campaign: FileCampaign): Promise<{ id: string }> {
@@ -199,6 +212,30 @@ export class ImportService {
   }
 }
 
+interface Target {
+  campaign: FileCampaign;
+  ref: string;
+  id: string;
+}
+
+const rowsOf = (campaigns: readonly FileCampaign[]): number => campaigns.reduce((total, { rows }) => total + rows, 0);
+
+/** The campaign to write to, a reason why there is none, or undefined when it is to be created. */
+const choose = (
+  campaign: FileCampaign,
+  candidates: readonly LockedCampaign[],
+  owners: ReadonlyMap<string, string>,
+): LockedCampaign | string | undefined => {
+  const [first, second] = candidates;
+  if (second) return `${candidates.length} campaigns have this name; give the file a campaign id`;
+  if (first && first.currency !== campaign.currency) return `the campaign's amounts are in ${first.currency}, not ${campaign.currency}`;
+  const owner = first && owners.get(first.id);
+  // A second write would restate the rows of the first instead of adding to them.
+  if (owner !== undefined && owner !== campaign.ref)
+    return `it is the same campaign as another of this file, named in another way: ${owner}`;
+  return first;
+};
+
 const partsOf = (campaigns: readonly FileCampaign[]): FileCampaign[][] => {
   const parts: FileCampaign[][] = [];
   let rows = 0;
@@ -213,12 +250,28 @@ const partsOf = (campaigns: readonly FileCampaign[]): FileCampaign[][] => {
   return parts;
 };
 
+/** A slow line is no reason to refuse a file; a client that sends a byte now and then to hold a place is. */
+const bytesPerSecondMin = 1_000;
+const graceSeconds = 60;
+
 async function* boundedBytes(file: AsyncIterable<Buffer>, bytesMax: number): AsyncGenerator<Buffer> {
+  const startedMs = performance.now();
   let bytes = 0;
-  for await (const chunk of file) {
+  for await (const chunk of uploaded(file)) {
     bytes += chunk.length;
     if (bytes > bytesMax) throw new DomainError('PAYLOAD_TOO_LARGE', `A file has at most ${bytesMax} bytes`, { bytesMax });
+    const seconds = (performance.now() - startedMs) / 1000;
+    if (seconds > graceSeconds && bytes < seconds * bytesPerSecondMin) throw new DomainError('BAD_REQUEST', 'The upload is too slow');
     yield chunk;
+  }
+}
+
+/** A broken upload is the client's affair; its error looks like that of a broken database connection. */
+async function* uploaded(file: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* file;
+  } catch (error) {
+    throw new DomainError('BAD_REQUEST', 'The upload was broken off', {}, { cause: error });
   }
 }
 

@@ -2,7 +2,8 @@ import { pipeline } from 'node:stream/promises';
 import { Injectable } from '@nestjs/common';
 import { Database } from '@pca/service-kit';
 import { from as copyFrom } from 'pg-copy-streams';
-import type { EntityManager } from 'typeorm';
+import { DomainError } from '@pca/errors';
+import { type EntityManager, In } from 'typeorm';
 import type { ImportRow } from '../import-file/import-item.js';
 import { sumColumns } from '../performance/metrics-sums.js';
 import type { LockedCampaign, RowSource } from '../performance/performance.store.js';
@@ -32,21 +33,21 @@ export class ImportStore {
     });
   }
 
+  /** Throws when the job is no longer open: whoever declared it failed has cleared its rows away. */
   async progress(id: string, state: ImportState, report: ImportReport): Promise<void> {
     const ended = state === 'DONE' || state === 'FAILED';
-    await this.database.manager.update(
-      ImportJob,
-      { id },
-      { state, report, heartbeatAt: new Date(), ...(ended && { endedAt: new Date() }) },
-    );
+    const change = { state, report, heartbeatAt: new Date(), ...(ended && { endedAt: new Date() }) };
+    const { affected } = await this.database.manager.update(ImportJob, { id, state: In(['READING', 'MERGING']) }, change);
+    if (affected === 0) throw new DomainError('SERVICE_UNAVAILABLE', 'The import was given up because it stood still; send the file again');
+  }
+
+  /** Says that the job's process is alive, however long a step takes. */
+  async heartbeat(id: string): Promise<void> {
+    await this.database.manager.update(ImportJob, { id }, { heartbeatAt: new Date() });
   }
 
   async find(workspaceId: string, id: string): Promise<ImportJob | null> {
     return this.database.manager.findOneBy(ImportJob, { id, workspaceId });
-  }
-
-  recent(workspaceId: string, limit: number): Promise<ImportJob[]> {
-    return this.database.manager.find(ImportJob, { where: { workspaceId }, order: { createdAt: 'DESC' }, take: limit });
   }
 
   /** Puts rows aside until the whole file is read: by COPY, because a file may hold millions. */
@@ -86,14 +87,16 @@ export class ImportStore {
     workspaceId: string,
     campaigns: readonly FileCampaign[],
   ): Promise<(LockedCampaign & { ref: string })[]> {
+    // Three joins, each by an index of its own: one join with "or" would read all campaigns of the platform for every part.
+    const live = 'c.workspace_id = $1 and c.deleted_at is null and c.platform = f.platform';
+    const columns = 'select f.ref, c.id, c.platform, c.currency from f join campaign c on';
+    const uuid = "case when f.external_id ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then f.external_id::uuid end";
     return manager.query(
-      `select f.ref, c.id, c.platform, c.currency
-       from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) as f (ref, platform, account, external_id, name)
-       join campaign c on c.workspace_id = $1 and c.deleted_at is null and c.platform = f.platform and (
-         (c.account = f.account and c.external_id = f.external_id)
-         or (f.external_id is not null and c.id = case when f.external_id ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then f.external_id::uuid end)
-         or (f.external_id is null and c.account = f.account and lower(c.name) = lower(f.name)))
-       order by c.id`,
+      `with f as materialized (select * from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+         as f (ref, platform, account, external_id, name))
+       ${columns} ${live} and c.account = f.account and c.external_id = f.external_id
+       union ${columns} ${live} and c.id = ${uuid}
+       union ${columns} ${live} and c.account = f.account and lower(c.name) = lower(f.name) where f.external_id is null`,
       [
         workspaceId,
         campaigns.map((campaign) => campaign.ref),
@@ -107,7 +110,7 @@ export class ImportStore {
 
   /** The staged rows of some campaigns. Rows of the same campaign, day and breakdown are added up: the file tells them apart by nothing. */
   sourceOf(importId: string, campaigns: readonly { ref: string; id: string }[]): RowSource {
-    const sums = sumColumns.map((column) => `sum(r.${column})::bigint as ${column}`).join(', ');
+    const sums = sumColumns.map((column) => `sum(r.${column})::bigint as ${column}`).join(', ') + ', count(*) as n';
     return {
       sql: `select m.campaign_id, r.date, r.breakdown_key, ${sums} from unnest($2::text[], $3::uuid[]) as m (ref, campaign_id)
         join import_row r on r.import_id = $1 and r.campaign_ref = m.ref group by m.campaign_id, r.date, r.breakdown_key`,
@@ -115,13 +118,14 @@ export class ImportStore {
     };
   }
 
-  /** Declares jobs failed whose process died, and clears away what they had put aside and what belongs to no job. */
+  /** Declares jobs failed whose process died, and clears away what they had put aside and what ended jobs left behind. */
   async sweep(): Promise<void> {
     await this.database.pool.query(
       `update import_job set state = 'FAILED', ended_at = now() where state in ('READING', 'MERGING') and heartbeat_at < now() - interval '${staleMinutes} minutes'`,
     );
     await this.database.pool.query(
-      `delete from import_row r where not exists (select 1 from import_job j where j.id = r.import_id and j.state in ('READING', 'MERGING'))`,
+      `delete from import_row r using import_job j
+       where r.import_id = j.id and j.state in ('DONE', 'FAILED') and j.ended_at > now() - interval '1 day'`,
     );
   }
 }

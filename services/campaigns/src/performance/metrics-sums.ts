@@ -1,4 +1,7 @@
-/** Sums as stored: counts, and money and conversions in integer millionths. All are safe integers (below 2^53). */
+/**
+ * Sums as stored: counts, and money and conversions in integer millionths. Exact up to 2^53: a campaign's day is held to that when it is
+ * written; sums over more than nine billion units of money are rounded.
+ */
 export interface MetricSums {
   impressions: number;
   clicks: number;

@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { type CallContext, CurrentCall, RequireScope } from '@pca/service-kit';
 import { z } from 'zod';
 import { campaignIdSchema, dayOrInstantSchema } from '../campaigns/campaign-input.js';
@@ -6,6 +6,7 @@ import { CampaignService, parse } from '../campaigns/campaign.service.js';
 import { TotalsService } from '../totals/totals.service.js';
 import { deriveMetrics } from './metrics-sums.js';
 import { pointOf, type PerformancePoint } from './metrics.types.js';
+import { PointsBudget } from './points-budget.js';
 import { PerformanceService, type RecordResult } from './performance.service.js';
 import { DomainError } from '@pca/errors';
 
@@ -28,13 +29,17 @@ export class PerformanceController {
   @Post('performance')
   @HttpCode(200)
   @RequireScope('campaigns:write')
-  record(@CurrentCall() call: CallContext, @Body() body: unknown): Promise<RecordResult> {
-    return this.performance.record(call, parse(recordBodySchema, body).rows);
+  record(
+    @CurrentCall() call: CallContext,
+    @Body() body: unknown,
+    @Headers('idempotency-key') key: string | undefined,
+  ): Promise<RecordResult> {
+    return this.performance.record(call, parse(recordBodySchema, body).rows, key);
   }
 
   @Get('metrics')
   async metrics(@CurrentCall() call: CallContext, @Query() query: Record<string, string>): Promise<object> {
-    const { sums, series, ...rest } = await this.totals.totals(call, { ...query });
+    const { sums, series, ...rest } = await this.totals.totals(call, { ...query }, new PointsBudget());
     return { ...rest, totals: deriveMetrics(sums), series: series.map(pointOf) };
   }
 
@@ -46,7 +51,7 @@ export class PerformanceController {
   ): Promise<PerformancePoint[]> {
     const campaign = await this.campaigns.byId(call, parse(campaignIdSchema, id, 'id'));
     if (!campaign) throw new DomainError('NOT_FOUND', 'No such campaign in this workspace', { id });
-    const [series = []] = await this.performance.series(call, [campaign.id], parse(seriesQuerySchema, { ...query }));
+    const [series = []] = await this.performance.series(call, [campaign.id], parse(seriesQuerySchema, { ...query }), new PointsBudget());
     return series.map(pointOf);
   }
 }

@@ -19,6 +19,7 @@ import { DateScalar } from './date.scalar.js';
 import { IntervalEnum } from './interval.enum.js';
 import { PerformancePoint, pointOf } from './metrics.types.js';
 import { PerformanceService } from './performance.service.js';
+import { pointsBudgetOf } from './points-budget.js';
 import type { BucketSums, Interval } from './series.js';
 
 @InputType({ description: 'A dimension of a row, such as age or country' })
@@ -62,8 +63,9 @@ export class PerformanceResolver {
   recordPerformance(
     @CurrentCall() call: CallContext,
     @Args('input', { type: () => [PerformanceInput] }) input: PerformanceInput[],
+    @Args('clientMutationId', { type: () => String, nullable: true }) clientMutationId?: string | null,
   ): Promise<RecordPerformanceResult> {
-    return this.service.record(call, input);
+    return this.service.record(call, input, clientMutationId ?? undefined);
   }
 
   @ResolveField(() => [PerformancePoint], { description: 'Series by day, week or month; without from and to over all its days' })
@@ -73,9 +75,10 @@ export class PerformanceResolver {
     @Args() args: SeriesArgs,
   ): Promise<PerformancePoint[]> {
     const request = { from: args.from ?? undefined, to: args.to ?? undefined, interval: args.interval };
-    const call = callContextOf(context.request);
+    const call = callContextOf(context.request, 'campaigns:read');
+    const budget = pointsBudgetOf(context);
     const name = `performance ${JSON.stringify(request)}`;
-    const loader = loaderOf<string, BucketSums[]>(context, name, (ids) => this.service.series(call, ids, request));
+    const loader = loaderOf<string, BucketSums[]>(context, name, (ids) => this.service.series(call, ids, request, budget));
     const series = await loader.load(campaign.id);
     return series.map(pointOf);
   }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { makeEvent, performanceRecorded, type BusMessage } from '@pca/contracts';
 import { DomainError } from '@pca/errors';
 import { enqueue } from '@pca/outbox';
-import { badInput, type CallContext, Database } from '@pca/service-kit';
+import { badInput, type CallContext, Database, withIdempotency } from '@pca/service-kit';
 import type { EntityManager } from 'typeorm';
 import { z } from 'zod';
 import { campaignIdSchema, dayOrInstantSchema, moneySchema, textSchema } from '../campaigns/campaign-input.js';
@@ -16,6 +16,7 @@ import {
   type RowSource,
   type UpsertResult,
 } from './performance.store.js';
+import { type PointsBudget, pointsIn, pointsMax } from './points-budget.js';
 import { bucketSeries, type BucketSums, daysBetween, dayIn, type DaySums, type Interval } from './series.js';
 
 export const recordRowsMax = 1_000;
@@ -50,7 +51,6 @@ export interface SeriesRequest {
   from?: string | undefined;
   to?: string | undefined;
   interval: Interval;
-  timeZone?: string | undefined;
 }
 
 @Injectable()
@@ -62,42 +62,49 @@ export class PerformanceService {
   ) {}
 
   /** Records days, or restates them: a row replaces the one of the same campaign, day and breakdown. All rows or none. */
-  async record(call: CallContext, input: unknown): Promise<RecordResult> {
+  async record(call: CallContext, input: unknown, idempotencyKey?: string): Promise<RecordResult> {
     const parsed = recordSchema.safeParse(input);
     if (!parsed.success) throw badInput(parsed.error);
     const { timeZone } = await this.workspaces.get(call);
     const rows = parsed.data.map((item) => rowOf(item, timeZone));
     refuseRepeats(rows);
-    return this.database.transaction(async (manager) => {
-      const ids = [...new Set(rows.map((row) => row.campaignId))];
-      const campaigns = await this.store.lockCampaigns(manager, call.workspaceId, ids);
-      const missing = ids.filter((id) => !campaigns.some((campaign) => campaign.id === id));
-      if (missing.length > 0)
-        throw new DomainError('NOT_FOUND', 'No such campaign in this workspace', { campaignIds: missing.slice(0, 20) });
-      const { changedRows } = await this.write(manager, call, campaigns, this.store.sourceOf(rows));
-      return { recorded: rows.length, changed: changedRows };
-    });
+    const once = { workspaceId: call.workspaceId, key: idempotencyKey, operation: 'recordPerformance', request: rows };
+    return this.database.transaction((manager) => withIdempotency(manager, once, () => this.recordRows(manager, call, rows)));
+  }
+
+  private async recordRows(manager: EntityManager, call: CallContext, rows: readonly PerformanceRow[]): Promise<RecordResult> {
+    const ids = [...new Set(rows.map((row) => row.campaignId))];
+    const campaigns = await this.store.lockCampaigns(manager, call.workspaceId, ids);
+    const missing = ids.filter((id) => !campaigns.some((campaign) => campaign.id === id));
+    if (missing.length > 0) throw new DomainError('NOT_FOUND', 'No such campaign in this workspace', { campaignIds: missing.slice(0, 20) });
+    const { changedRows } = await this.write(manager, call, campaigns, this.store.sourceOf(rows));
+    return { recorded: rows.length, changed: changedRows };
   }
 
   /** Writes rows of locked campaigns and tells of the days that changed, in the caller's transaction. */
   async write(manager: EntityManager, call: CallContext, campaigns: readonly LockedCampaign[], source: RowSource): Promise<UpsertResult> {
     const result = await this.store.upsert(manager, source);
     const { days } = result;
+    refuseUnsafeSums(days);
     for (const part of chunks(eventsOf(call, campaigns, days), eventsAtOnceMax)) await enqueue(manager, part);
     return result;
   }
 
   /**
-   * Series of campaigns over a range, in the order of `ids`. Throws BAD_USER_INPUT for a range that is reversed or longer than ten years.
+   * Series of campaigns over a range, in the order of `ids`. Throws BAD_USER_INPUT for a range that is reversed or longer than ten years,
+   * QUERY_TOO_COMPLEX for more points than the request may have, before they are made.
    */
-  async series(call: CallContext, ids: readonly string[], request: SeriesRequest): Promise<BucketSums[][]> {
+  async series(call: CallContext, ids: readonly string[], request: SeriesRequest, budget: PointsBudget): Promise<BucketSums[][]> {
     const workspace = await this.workspaces.get(call);
-    const range = resolveRange(request, request.timeZone ?? workspace.timeZone);
-    const days = await this.store.days(ids, range.from, range.to);
+    const range = resolveRange(request, workspace.timeZone);
+    if (range.from && range.to) budget.take(ids.length * pointsIn({ from: range.from, to: range.to }, request.interval));
+    const days = await this.store.days(ids, range.from, range.to, pointsMax + 1);
+    if (days.length > pointsMax) budget.take(days.length);
     const byCampaign = Map.groupBy(days, (day) => day.campaignId);
     return ids.map((id) => {
       const own = byCampaign.get(id) ?? [];
       const span = spanOf(own, range);
+      if (span && !(range.from && range.to)) budget.take(pointsIn(span, request.interval));
       return span ? bucketSeries(own, span, request.interval, workspace.firstDayOfWeek) : [];
     });
   }
@@ -128,13 +135,22 @@ const refuseRepeats = (rows: readonly PerformanceRow[]): void => {
   }
 };
 
+/** Throws BAD_USER_INPUT, and with it the transaction, for a day whose sums are no longer exact. */
+const refuseUnsafeSums = (days: readonly ChangedDay[]): void => {
+  for (const { campaignId, date, ...sums } of days) {
+    const tooLarge = Object.values(sums).some((sum) => !Number.isSafeInteger(sum));
+    if (tooLarge) throw new DomainError('BAD_USER_INPUT', `The sums of ${date} are too large to be exact`, { campaignId, date });
+  }
+};
+
 /** An event has up to 1,000 days, about 150 kB: so many of them stay below what one enqueue takes. */
 const daysOfEventMax = 1_000;
 const eventsAtOnceMax = 100;
 
 const eventsOf = (call: CallContext, campaigns: readonly LockedCampaign[], days: readonly ChangedDay[]): BusMessage[] =>
   [...Map.groupBy(days, (day) => day.campaignId)].flatMap(([campaignId, own]) => {
-    const currency = campaigns.find((campaign) => campaign.id === campaignId)?.currency ?? '';
+    const currency = campaigns.find((campaign) => campaign.id === campaignId)?.currency;
+    if (currency === undefined) throw new Error(`Days were written of campaign ${campaignId}, which is not locked`);
     const plain = own.map(({ campaignId: _id, ...day }) => day);
     return chunks(plain, daysOfEventMax).map((part) =>
       makeEvent(performanceRecorded, { campaignId, currency, days: part, actor: call.actor }, call),

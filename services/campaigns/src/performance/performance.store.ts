@@ -22,13 +22,18 @@ export interface ChangedDay extends DaySums {
   campaignId: string;
 }
 
-/** Where rows come from, as a SELECT of (campaign_id, date, breakdown_key, sums), unique by the first three. */
+/**
+ * Where rows come from, as a SELECT of (campaign_id, date, breakdown_key, sums, n), unique by the first three; n counts the rows behind
+ * each.
+ */
 export interface RowSource {
   sql: string;
   values: unknown[];
 }
 
 export interface UpsertResult {
+  /** Rows behind the source's, which may have added some up. */
+  sourceRows: number;
   /** Different rows by campaign, day and breakdown that the source held. */
   keys: number;
   /** How many of them said something new. */
@@ -76,7 +81,7 @@ const upsertSql = (source: RowSource): string => `
     group by c.workspace_id, c.platform, c.currency, d.date order by 1, 2, 3, 4
     on conflict (workspace_id, platform, currency, date) do update set ${assign((column) => `t.${column} + excluded.${column}`)}
   )
-  select (select count(*)::int from source) as keys, d.campaign_id, d.date::text, d.n::int from (select 1) one left join delta d on true`;
+  select (select count(*)::int from source) as keys, (select coalesce(sum(n), 0)::int from source) as source_rows, d.campaign_id, d.date::text, d.n::int from (select 1) one left join delta d on true`;
 
 @Injectable()
 export class PerformanceStore {
@@ -91,7 +96,7 @@ export class PerformanceStore {
   sourceOf(rows: readonly PerformanceRow[]): RowSource {
     const column = (pick: (row: PerformanceRow) => unknown): unknown[] => rows.map(pick);
     return {
-      sql: `select * from unnest($1::uuid[], $2::date[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+      sql: `select s.*, 1 as n from unnest($1::uuid[], $2::date[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
         as s (campaign_id, date, breakdown_key, ${sumColumns.join(', ')})`,
       values: [
         column((row) => row.campaignId),
@@ -108,13 +113,14 @@ export class PerformanceStore {
 
   /** The campaigns must be locked. */
   async upsert(manager: EntityManager, source: RowSource): Promise<UpsertResult> {
-    const result = await manager.query<{ keys: number; campaign_id: string | null; date: string; n: number }[]>(
+    const result = await manager.query<{ keys: number; source_rows: number; campaign_id: string | null; date: string; n: number }[]>(
       upsertSql(source),
       source.values,
     );
     const keys = result[0]?.keys ?? 0;
+    const sourceRows = result[0]?.source_rows ?? 0;
     const changed = result.filter((row) => row.campaign_id !== null);
-    if (changed.length === 0) return { keys, changedRows: 0, days: [] };
+    if (changed.length === 0) return { sourceRows, keys, changedRows: 0, days: [] };
     const rows = await manager.query<(SumsRow & { campaign_id: string; date: string })[]>(
       `select p.campaign_id, p.date::text, ${sums((column) => `sum(p.${column})::bigint`)}
        from performance p join unnest($1::uuid[], $2::date[]) as d (campaign_id, date) on p.campaign_id = d.campaign_id and p.date = d.date
@@ -122,11 +128,17 @@ export class PerformanceStore {
       [changed.map((day) => day.campaign_id), changed.map((day) => day.date)],
     );
     const days = rows.map((row) => ({ campaignId: row.campaign_id, date: row.date, ...sumsOfRow(row) }));
-    return { keys, changedRows: changed.reduce((total, day) => total + day.n, 0), days };
+    return { sourceRows, keys, changedRows: changed.reduce((total, day) => total + day.n, 0), days };
   }
 
   /** Takes a campaign's days out of the workspace's totals, when it is deleted. The campaign must be locked. */
   async removeFromTotals(manager: EntityManager, campaign: LockedCampaign & { workspaceId: string }): Promise<void> {
+    // Locked in the order in which recording locks them, so that the two never wait for each other in a circle.
+    await manager.query(
+      `select 1 from daily_total where workspace_id = $1 and platform = $2 and currency = $3
+       and date in (select date from performance where campaign_id = $4) order by date for update`,
+      [campaign.workspaceId, campaign.platform, campaign.currency, campaign.id],
+    );
     await manager.query(
       `update daily_total t set ${assign((column) => `t.${column} - d.${column}`)}
        from (select date, ${sums((column) => `sum(${column})::bigint`)} from performance where campaign_id = $1 group by date order by date) d
@@ -138,12 +150,12 @@ export class PerformanceStore {
   /**
    * Days of campaigns, summed over their breakdown, by campaign and in the order of time. The caller has checked whose campaigns they are.
    */
-  async days(campaignIds: readonly string[], from: string | undefined, to: string | undefined): Promise<ChangedDay[]> {
+  async days(campaignIds: readonly string[], from: string | undefined, to: string | undefined, limit: number): Promise<ChangedDay[]> {
     const { rows } = await this.database.pool.query<SumsRow & { campaign_id: string; date: string }>(
       `select campaign_id, date::text, ${sums((column) => `sum(${column})::bigint`)} from performance
        where campaign_id = any($1::uuid[]) and ($2::date is null or date >= $2::date) and ($3::date is null or date <= $3::date)
-       group by campaign_id, date order by campaign_id, date`,
-      [campaignIds, from ?? null, to ?? null],
+       group by campaign_id, date order by campaign_id, date limit $4`,
+      [campaignIds, from ?? null, to ?? null, limit],
     );
     return rows.map((row) => ({ campaignId: row.campaign_id, date: row.date, ...sumsOfRow(row) }));
   }

@@ -1,10 +1,11 @@
-import { Args, ArgsType, Directive, Field, ID, ObjectType, Query, Resolver, ResolveReference } from '@nestjs/graphql';
+import { Args, ArgsType, Context, Directive, Field, ID, ObjectType, Query, Resolver, ResolveReference } from '@nestjs/graphql';
 import { callContextOf, CurrentCall, type CallContext, type GraphqlContext, RequireScope } from '@pca/service-kit';
 import { DateScalar } from '../performance/date.scalar.js';
 import { deriveMetrics } from '../performance/metrics-sums.js';
 import { MetricTotals, PerformancePoint, pointOf } from '../performance/metrics.types.js';
 import { IntervalEnum } from '../performance/interval.enum.js';
 import type { Interval } from '../performance/series.js';
+import { pointsBudgetOf } from '../performance/points-budget.js';
 import { TotalsService, type WorkspaceTotals } from './totals.service.js';
 
 @ObjectType({ description: "A workspace's numbers over a range of days" })
@@ -43,12 +44,12 @@ export class TotalsResolver {
   constructor(private readonly service: TotalsService) {}
 
   @Query(() => Analytics, { description: 'Totals and series of the workspace; one currency at a time' })
-  async metrics(@CurrentCall() call: CallContext, @Args() args: MetricsArgs): Promise<Analytics> {
-    return analyticsOf(await this.service.totals(call, given(args)));
+  async metrics(@CurrentCall() call: CallContext, @Context() context: GraphqlContext, @Args() args: MetricsArgs): Promise<Analytics> {
+    return analyticsOf(await this.service.totals(call, given(args), pointsBudgetOf(context)));
   }
 
   @ResolveReference()
   async reference(reference: { id: string }, context: GraphqlContext): Promise<Analytics> {
-    return analyticsOf(await this.service.byId(callContextOf(context.request), reference.id));
+    return analyticsOf(await this.service.byId(callContextOf(context.request, 'campaigns:read'), reference.id, pointsBudgetOf(context)));
   }
 }

@@ -8,6 +8,7 @@ import { resolveRange, spanOf } from '../performance/performance.service.js';
 import { addSums, type MetricSums, zeroSums } from '../performance/metrics-sums.js';
 import { bucketSeries, type BucketSums, dayIn, isTimeZone } from '../performance/series.js';
 import { WorkspaceService } from '../workspaces/workspace.service.js';
+import { type PointsBudget, pointsIn } from '../performance/points-budget.js';
 import { TotalsStore } from './totals.store.js';
 
 const requestSchema = z.strictObject({
@@ -39,7 +40,7 @@ export class TotalsService {
   ) {}
 
   /** Without from and to: all the days there are. Throws BAD_USER_INPUT with `currencies` when sums would mix several. */
-  async totals(call: CallContext, input: unknown): Promise<WorkspaceTotals> {
+  async totals(call: CallContext, input: unknown, budget: PointsBudget): Promise<WorkspaceTotals> {
     const request = parse(requestSchema, input);
     const workspace = await this.workspaces.get(call);
     const timeZone = request.timeZone ?? workspace.timeZone;
@@ -56,6 +57,7 @@ export class TotalsService {
     }
     const today = dayIn(new Date().toISOString(), timeZone);
     const span = spanOf(days, range) ?? { from: range.from ?? range.to ?? today, to: range.to ?? range.from ?? today };
+    budget.take(pointsIn(span, request.interval));
     const currency = request.currency ?? currencies[0] ?? workspace.reportingCurrency;
     const resolved = { ...span, platform: request.platform ?? null, currency, interval: request.interval, timeZone };
     return {
@@ -68,8 +70,8 @@ export class TotalsService {
     };
   }
 
-  byId(call: CallContext, id: string): Promise<WorkspaceTotals> {
-    return this.totals(call, decodeTotalsId(id));
+  byId(call: CallContext, id: string, budget: PointsBudget): Promise<WorkspaceTotals> {
+    return this.totals(call, decodeTotalsId(id), budget);
   }
 }
 
