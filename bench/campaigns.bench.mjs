@@ -8,7 +8,13 @@ import process from 'node:process';
 import { createDatabaseIfMissing, startEmbeddedPostgres } from '@pca/embedded-postgres';
 import { ensureLocalIssuer } from '@pca/service-kit';
 import pg from 'pg';
-import { listStatement, probeStatement, seesAll } from '../services/campaigns/dist/campaigns/campaign-query.js';
+import {
+  listStatement,
+  needsRangeSums,
+  probeStatement,
+  seesAll,
+  withoutRange,
+} from '../services/campaigns/dist/campaigns/campaign-query.js';
 import { ms, printTable, quantile, seeded } from './lib/measure.mjs';
 
 const campaigns = Number(process.env.CAMPAIGNS ?? 100_000);
@@ -98,12 +104,23 @@ const shapes = {
     },
     order: order(),
   }),
+  'days of one month, ordered by name or start': () => ({
+    filter: { from: '2026-07-01', to: '2026-07-31' },
+    order: { field: pick(['NAME', 'START_DATE', 'CREATED_AT']), direction: pick(['ASC', 'DESC']) },
+  }),
+  'days of one month, ordered by their spend': () => ({
+    filter: { from: '2026-07-01', to: '2026-07-31', platform: pick(['Google', 'Meta']) },
+    order: { field: 'SPEND', direction: 'DESC' },
+    asks: 12,
+  }),
 };
 
 const scans = (plan) => (plan['Node Type'] === 'Seq Scan' ? [plan['Relation Name']] : []).concat((plan.Plans ?? []).flatMap(scans));
 
 /** What the store does with a request, on a connection of its own; returns the statements that it took. */
 const runAlone = async (client, request) => {
+  const { from, to } = request.filter;
+  if ((from || to) && !needsRangeSums(request)) return runAlone(client, { ...request, filter: withoutRange(request.filter) });
   const probe = probeStatement(request);
   const probed = probe ? (await client.query(probe.text, probe.values)).rows.length : 0;
   if (probed === request.limit || seesAll(request)) return [probe];
@@ -131,15 +148,18 @@ const measure = async (client, token, make) => {
   const floor = [];
   const sequential = new Set();
   const plans = new Map();
-  for (let n = 0; n < asks; n++) {
-    const question = make();
+  const first = make();
+  const rounds = first.asks ?? asks;
+  const unmeasured = Math.min(20, Math.floor(rounds / 4));
+  for (let n = 0; n < rounds; n++) {
+    const { asks: _asks, ...question } = make();
     const request = { workspaceId: 'demo', limit: 20, ...question };
     let started = performance.now();
     await ask(question);
-    if (n >= 20) own.push(performance.now() - started);
+    if (n >= unmeasured) own.push(performance.now() - started);
     started = performance.now();
     const statements = await runAlone(client, request);
-    if (n >= 20) floor.push(performance.now() - started);
+    if (n >= unmeasured) floor.push(performance.now() - started);
     for (const statement of n < 60 ? statements : []) {
       const { rows } = await client.query(`explain (format json) ${statement.text}`, statement.values);
       const plan = rows[0]['QUERY PLAN'][0].Plan;
