@@ -59,6 +59,8 @@ export const createService = async (definition: ServiceDefinition): Promise<{ ap
   const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.of(definition.module), createHttpServer(options), {
     logger: nestLogger(logger),
     abortOnError: false,
+    // Fastify's own JSON parser stays; Nest would add one for forms, which a foreign page can send.
+    bodyParser: false,
   });
   await definition.prepare?.(app, health);
   return { app, health };

@@ -39,6 +39,7 @@ describe('a campaign', () => {
     ['an absurd budget', { dailyBudget: 1e300 }],
     ['dates reversed', { endDate: '2025-01-01' }],
     ['a day that does not exist', { startDate: '2026-02-30' }],
+    ['a year that no calendar of ours has', { startDate: '9999-12-31' }],
     ['an unknown currency', { currency: 'XXQ' }],
     ['an empty name', { name: '   ' }],
     ['a NUL in the name', { name: 'a\0b' }],
@@ -98,6 +99,7 @@ describe('a list', () => {
     ['10,000 ids', 'query ($i: [ID!]) { campaigns(filter: {ids: $i}) { id } }', { i: ids }],
     ['an id that is none', '{ campaign(id: "1 or 1=1") { id } }'],
     ['a time zone that is none', '{ metrics(timeZone: "Mars/Base") { currency } }'],
+    ['a range at the end of time', '{ metrics(from: "9999-12-20", to: "9999-12-31", interval: WEEK) { series { date } } }'],
     ['a negative min_spend', '{ campaigns(filter: {min_spend: -1}) { id } }'],
   ];
   it.each(cases)('is refused with %s', async (_name, query, variables) => {
@@ -120,6 +122,16 @@ describe('a list', () => {
     expect((await ask(forge('1'), 'NAME')).errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
     expect((await ask(forge('1); drop table campaign'), 'SPEND')).errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
     expect((await ask(forge('1'), 'SPEND')).errors).toEqual([]);
+    for (const value of ['2024-01-01 ::::+99', '2024-01-01 10:00:00+99:99', '2024-13-01 10:00:00+00', '2024-01-01 10:00:00+00']) {
+      const cursor = Buffer.from(JSON.stringify(['CREATED_AT', 'DESC', value, '0198c5f0-0000-7000-8000-000000000001'])).toString(
+        'base64url',
+      );
+      const { errors } = await ask(cursor, 'CREATED_AT');
+      expect(
+        errors.map((error) => error.extensions.code),
+        value,
+      ).toEqual(value.endsWith('10:00:00+00') && !value.includes('-13-') ? [] : ['BAD_USER_INPUT']);
+    }
   });
 });
 
@@ -183,6 +195,18 @@ describe('a request', () => {
     await refusedRest('POST', '/v1/campaigns', JSON.stringify({ name: 'x'.repeat(2_000_000) }), 'PAYLOAD_TOO_LARGE', 413, {
       'content-type': 'application/json',
     });
+    await refusedRest('POST', '/v1/campaigns', 'name=form&platform=Google', 'UNSUPPORTED_MEDIA_TYPE', 415, {
+      'content-type': 'application/x-www-form-urlencoded',
+    });
+    await refusedRest('POST', '/v1/campaigns', 'name', 'UNSUPPORTED_MEDIA_TYPE', 415, { 'content-type': 'text/plain' });
+    await refusedRest(
+      'GET',
+      `/v1/campaigns?ids=${'0198c5f0-0000-7000-8000-000000000001,'.repeat(2000)}`,
+      undefined,
+      'PAYLOAD_TOO_LARGE',
+      413,
+    );
+    await refusedRest('GET', '/v1/campaigns/%', undefined, 'BAD_REQUEST', 400);
     await refusedRest('GET', '/v1/nothing', undefined, 'NOT_FOUND', 404);
     await refusedRest('PATCH', '/v1/campaigns/..%2f..%2fetc', { expectedVersion: 1 }, 'BAD_USER_INPUT', 400);
   });

@@ -15,6 +15,7 @@ export interface ServiceProcessOptions {
   readonly onNews: (message: string, level: 'info' | 'warn') => void;
   /** State or process changed. */
   readonly onChange: () => void;
+  readonly silentMsMax?: number;
 }
 
 const pollStartingMs = 100;
@@ -23,13 +24,18 @@ const answerMsMax = 2_000;
 /** Up for this long, a service counts as healthy again and its next restart is quick. */
 const forgivenMs = 30_000;
 
-const isReady = async (url: string): Promise<boolean> => {
+/** A service that answers nothing for so long, not even that it is not ready, hangs; nothing else would ever end that. */
+const silentMsMaxDefault = 30_000;
+
+type Answer = 'ready' | 'not ready' | 'none';
+
+const answerOf = async (url: string): Promise<Answer> => {
   try {
     const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(answerMsMax) });
     await response.body?.cancel();
-    return response.ok;
+    return response.ok ? 'ready' : 'not ready';
   } catch {
-    return false;
+    return 'none';
   }
 };
 
@@ -123,14 +129,22 @@ export class ServiceProcess {
   }
 
   private poll(child: ChildProcess): void {
+    let heardAt = Date.now();
+    let wasUp = false;
     const again = (): void => {
       const delayMs = this.state === 'starting' ? pollStartingMs : pollRunningMs;
       this.pollTimer = setTimeout(() => void look(), delayMs);
     };
     const look = async (): Promise<void> => {
-      const ready = await isReady(this.url);
+      const answer = await answerOf(this.url);
       if (this.child !== child || this.stopping) return;
-      if (ready) this.becomeReady();
+      if (answer !== 'none') heardAt = Date.now();
+      else if (wasUp && Date.now() - heardAt > (this.options.silentMsMax ?? silentMsMaxDefault)) {
+        this.options.onNews(`${this.name} answers nothing any more; ending it`, 'warn');
+        return this.kill();
+      }
+      wasUp ||= answer === 'ready';
+      if (answer === 'ready') this.becomeReady();
       else if (this.state === 'ready') {
         this.setState('not ready');
         this.options.onNews(`${this.name} is not ready`, 'warn');

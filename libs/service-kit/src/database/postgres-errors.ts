@@ -19,7 +19,10 @@ const bySqlState: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 
 const connectionCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND']);
 const connectionMessages =
-  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/;
+  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|Connection ended unexpectedly|Query runner already released|QueryRunnerAlreadyReleased|connection is closed/i;
+
+/** What TypeORM throws when it works on with a connection that has just been lost. */
+const lostRunners = new Set(['QueryRunnerProviderAlreadyReleasedError', 'QueryRunnerAlreadyReleasedError', 'TransactionNotStartedError']);
 
 /** The DomainError that a database failure amounts to; undefined when it is none that a caller can act on. */
 export const domainErrorOfDatabase = (error: unknown): DomainError | undefined => {
@@ -27,7 +30,7 @@ export const domainErrorOfDatabase = (error: unknown): DomainError | undefined =
   const code = String((error as { code?: unknown }).code ?? (error as { driverError?: { code?: unknown } }).driverError?.code ?? '');
   const known = bySqlState[code];
   if (known) return new DomainError(known[0], known[1], {}, { cause: error });
-  if (connectionCodes.has(code) || code.startsWith('08') || connectionMessages.test(error.message)) {
+  if (connectionCodes.has(code) || code.startsWith('08') || lostRunners.has(error.name) || connectionMessages.test(error.message)) {
     return new DomainError('SERVICE_UNAVAILABLE', 'The database is not reachable', {}, { cause: error });
   }
   return undefined;

@@ -10,6 +10,7 @@ import { httpRequestSeconds, registry } from '../observability/metrics.js';
 import { contextFromHeaders, failSpan, SpanKind, startSpan, tracingEnabled, withContext } from '../observability/tracing.js';
 import { seams } from '../seams.js';
 import type { Health } from './health.js';
+import { refuseUnreadable, refuseUnroutable } from './unreadable-request.js';
 
 export interface HttpServerOptions {
   logger: Logger;
@@ -40,6 +41,8 @@ export const createHttpServer = (options: HttpServerOptions): FastifyAdapter => 
     connectionTimeout: 0,
     onProtoPoisoning: 'remove',
     onConstructorPoisoning: 'remove',
+    clientErrorHandler: refuseUnreadable,
+    frameworkErrors: (_error: Error, _request: FastifyRequest, reply: FastifyReply) => refuseUnroutable(reply.raw),
   });
   const fastify = adapter.getInstance() as unknown as FastifyInstance;
   addHooks(fastify, options);

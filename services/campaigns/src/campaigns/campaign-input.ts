@@ -23,10 +23,15 @@ export const textSchema = (lengthMax: number) =>
     );
 
 export const moneySchema = z.number().nonnegative().max(moneyMax);
-export const daySchema = z.iso.date();
-export const dayOrInstantSchema = z.union([z.iso.date(), z.iso.datetime({ offset: true })], {
-  error: 'must be a day (YYYY-MM-DD) or an ISO 8601 instant',
-});
+const yearMin = 1990;
+const yearMax = 2100;
+const withinYears = (text: string): boolean => Number(text.slice(0, 4)) >= yearMin && Number(text.slice(0, 4)) <= yearMax;
+const outsideYears = `must lie in the years ${yearMin} to ${yearMax}`;
+
+export const daySchema = z.iso.date().refine(withinYears, outsideYears);
+export const dayOrInstantSchema = z
+  .union([z.iso.date(), z.iso.datetime({ offset: true })], { error: 'must be a day (YYYY-MM-DD) or an ISO 8601 instant' })
+  .refine(withinYears, outsideYears);
 
 const currencies = new Set(Intl.supportedValuesOf('currency'));
 export const isCurrency = (code: string): boolean => currencies.has(code);

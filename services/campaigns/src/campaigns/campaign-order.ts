@@ -58,8 +58,8 @@ const cursorSchema = z.tuple([z.enum(orderFields), z.enum(['ASC', 'DESC']), z.st
 const valuePatterns: Readonly<Record<string, RegExp>> = {
   bigint: /^-?\d{1,19}$/,
   float8: /^-?\d+(\.\d+)?(e[+-]?\d+)?$/,
-  date: /^\d{4}-\d{2}-\d{2}$/,
-  timestamptz: /^\d{4}-\d{2}-\d{2} [\d:.]+[+-][\d:]+$/,
+  date: /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/,
+  timestamptz: /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]) ([01]\d|2[0-3])(:[0-5]\d){2}(\.\d{1,6})?[+-](0\d|1[0-4])(:[0-5]\d)?$/,
   text: /^[^\0]*$/,
 };
 

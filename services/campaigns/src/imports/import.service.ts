@@ -35,7 +35,7 @@ const heartbeatMs = 30_000;
 
 @Injectable()
 export class ImportService {
-  private running = 0;
+  private readonly running: string[] = [];
 
   constructor(
     private readonly limits: ImportLimits,
@@ -57,9 +57,7 @@ export class ImportService {
     file: AsyncIterable<Buffer>,
     onProgress: (progress: ImportProgress) => void,
   ): Promise<ImportProgress> {
-    if (this.running >= this.limits.atOnceMax)
-      throw new DomainError('RATE_LIMITED', 'Other imports are running; try again when they are done', { retryAfterSeconds: 10 });
-    this.running++;
+    this.takePlace(call.workspaceId);
     const importId = uuidv7();
     const report = emptyReport();
     const beat = setInterval(() => void this.store.heartbeat(importId).catch(() => undefined), heartbeatMs);
@@ -75,9 +73,17 @@ export class ImportService {
       throw error;
     } finally {
       clearInterval(beat);
-      this.running--;
+      this.running.splice(this.running.indexOf(call.workspaceId), 1);
       await this.store.unstage(importId).catch(() => undefined);
     }
+  }
+
+  /** One place is always left to other workspaces. Throws RATE_LIMITED. */
+  private takePlace(workspaceId: string): void {
+    const own = this.running.filter((other) => other === workspaceId).length;
+    if (this.running.length >= this.limits.atOnceMax || own >= Math.max(1, this.limits.atOnceMax - 1))
+      throw new DomainError('RATE_LIMITED', 'Other imports are running; try again when they are done', { retryAfterSeconds: 10 });
+    this.running.push(workspaceId);
   }
 
   async find(call: CallContext, id: string): Promise<ImportJob> {

@@ -28,6 +28,8 @@ export const countedBody = (source: IncomingMessage, bytesMax: number, silenceMs
     clearTimeout(timer);
     source.unpipe(counted);
   });
+  // Whoever reads it hears of its error; while nobody does, it must not end the process.
+  counted.on('error', () => undefined);
   return source.pipe(counted);
 };
 

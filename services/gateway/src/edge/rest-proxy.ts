@@ -16,6 +16,9 @@ export interface ProxyOptions {
   ownHeaders: ReadonlySet<string>;
 }
 
+/** A client that sends nothing for so long holds a place that others wait for. */
+const bodySilenceMsMax = 60_000;
+
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
 /** Hands REST requests on to their services, bodies streamed both ways and never held; the token is checked here first, and there again. */
@@ -46,7 +49,7 @@ const forward = async (
   const [path = ''] = request.url.split('?');
   requirePlain(path);
   if (Number(request.headers['content-length'] ?? 0) > route.bytesMax) throw tooLarge(route.bytesMax);
-  const body = hasBody(request) ? countedBody(request.raw, route.bytesMax, route.silenceMsMax) : null;
+  const body = hasBody(request) ? countedBody(request.raw, route.bytesMax, Math.min(route.silenceMsMax, bodySilenceMsMax)) : null;
   const answer = await inSpan(
     `${request.method} ${route.service}`,
     SpanKind.CLIENT,

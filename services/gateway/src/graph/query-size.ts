@@ -66,8 +66,8 @@ const nothing = (): Partial => ({
 });
 
 /**
- * Throws BAD_USER_INPUT for a NUL character in a literal. Measures in one walk: each fragment once per list length around it, cyclic ones
- * as if they were empty, so that the time is linear.
+ * Throws BAD_USER_INPUT for a NUL character or an infinite number in a literal. Measures in one walk: each fragment once per list length
+ * around it, cyclic ones as if they were empty, so that the time is linear.
  */
 export const measureQuery = (document: DocumentNode, schema: GraphQLSchema, variables: Readonly<Record<string, unknown>>): Measured => {
   const walk = new Walk(document, schema, variables);
@@ -197,6 +197,8 @@ const measureValue = (node: ValueNode, size: Partial, depth: number): void => {
   if (depth > valueDepthWalked) return;
   // The language allows it as an escape, and no store of text takes it.
   if (node.kind === Kind.STRING && node.value.includes('\0')) throw new DomainError('BAD_USER_INPUT', 'The query holds a NUL character');
+  if ((node.kind === Kind.FLOAT || node.kind === Kind.INT) && !Number.isFinite(Number(node.value)))
+    throw new DomainError('BAD_USER_INPUT', 'The query holds a number that is too large');
   if (node.kind === Kind.LIST) {
     size.listItems = Math.max(size.listItems, node.values.length);
     for (const item of node.values) measureValue(item, size, depth + 1);
