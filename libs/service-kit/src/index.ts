@@ -21,7 +21,7 @@ export { subgraphSdl } from './graphql/schema-sdl.js';
 export { subgraphModule, type SubgraphOptions } from './graphql/subgraph-module.js';
 export { type Health, type ReadinessCheck } from './http/health.js';
 export { outgoingPool } from './http/outgoing.js';
-export { badInput, domainErrorOf, sendProblem } from './http/problem-filter.js';
+export { domainErrorOf, parseInput, sendProblem } from './http/problem-filter.js';
 export { RateLimitStore, type RateLimit } from './http/rate-limit.js';
 export { createLogger, type Logger } from './observability/logger.js';
 export { boundedLabel, counter, gauge, graphqlErrorsTotal, graphqlOperationSeconds, histogram, registry } from './observability/metrics.js';

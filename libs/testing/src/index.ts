@@ -1,3 +1,4 @@
+export { freePort } from './free-port.js';
 export { type PrivatePostgres, startPrivatePostgres, type TestDatabase, type TestPostgres, testPostgres } from './postgres.js';
 export {
   composeSupergraph,

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { askGraphql, askRest, testIssuer, type TestIssuer, type TestPostgres, testPostgres } from '@pca/testing';
+import { askGraphql, askRest, freePort, testIssuer, type TestIssuer, type TestPostgres, testPostgres } from '@pca/testing';
 import { PostgresEventBus } from '@pca/event-bus';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 
@@ -25,14 +25,6 @@ afterAll(async () => {
   await postgres.stop();
   await issuer.remove();
 });
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-};
 
 const start = (env: Record<string, string>): ChildProcess => {
   output = '';

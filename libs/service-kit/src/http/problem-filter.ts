@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import { DomainError, type ErrorCode, isDomainError, problemContentType, problemOf } from '@pca/errors';
 import type { FastifyReply } from 'fastify';
-import type { ZodError } from 'zod';
+import type { z, ZodError } from 'zod';
 import type { ServiceRequest } from '../auth/require-scope.js';
 import { domainErrorOfDatabase } from '../database/postgres-errors.js';
 import { errorsTotal } from '../observability/metrics.js';
@@ -37,10 +37,18 @@ export const domainErrorOf = (error: unknown): DomainError => {
 };
 
 /** All faults of an input, each with the path it stands at. */
-export const badInput = (error: ZodError): DomainError => {
+const badInput = (error: ZodError): DomainError => {
   const faults = error.issues.slice(0, 20).map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
   const text = faults.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; ');
   return new DomainError('BAD_USER_INPUT', text.slice(0, 1000), { faults });
+};
+
+/** An input as its schema makes it; throws BAD_USER_INPUT with every fault, under `name` when the input is an argument of that name. */
+export const parseInput = <S extends z.ZodType>(schema: S, input: unknown, name?: string): z.output<S> => {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  if (name) for (const issue of parsed.error.issues) issue.path.unshift(name);
+  throw badInput(parsed.error);
 };
 
 export const sendProblem = (request: ServiceRequest, reply: FastifyReply, thrown: unknown): void => {

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { createServer } from 'node:net';
-import { requires } from '@pca/testing';
+import { freePort, requires } from '@pca/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { RateLimitStore } from './rate-limit.js';
 
@@ -35,13 +34,6 @@ const hasRedis = requires(
 );
 
 describe.skipIf(!hasRedis)('with Redis', () => {
-  const freePort = async (): Promise<number> => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => server.once('listening', resolve));
-    const { port } = server.address() as { port: number };
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  };
   const startRedis = async (port: number): Promise<ChildProcess> => {
     const redis = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']);
     await new Promise<void>((resolve, reject) => {

@@ -1,4 +1,4 @@
-import { sumColumns } from '../performance/metrics-sums.js';
+import { sumColumns, toMicros } from '../performance/metrics-sums.js';
 import { campaignColumns } from './campaign.js';
 import type { CampaignFilter } from './campaign-input.js';
 import { type CampaignOrder, type CursorPosition, orderExpression, type OrderField } from './campaign-order.js';
@@ -18,7 +18,6 @@ export interface ListRequest {
   after?: CursorPosition;
 }
 
-const micros = 1_000_000;
 const likePattern = (text: string): string => `%${text.replace(/[\\%_]/g, '\\$&')}%`;
 
 class Parameters {
@@ -67,7 +66,7 @@ const conditions = (filter: CampaignFilter, sums: string, parameters: Parameters
   const bound = (sql: string, comparison: '>=' | '<=', value: number | undefined): void => {
     if (value !== undefined) where.push(`${sql} ${comparison} ${parameters.add(value)}`);
   };
-  const asMicros = (value: number | undefined): number | undefined => (value === undefined ? undefined : Math.round(value * micros));
+  const asMicros = (value: number | undefined): number | undefined => (value === undefined ? undefined : toMicros(value));
   bound(`${sums}.spend_micros`, '>=', asMicros(filter.min_spend));
   bound(`${sums}.spend_micros`, '<=', asMicros(filter.max_spend));
   bound(`${sums}.conversions_micros`, '>=', asMicros(filter.min_conversions));

@@ -1,9 +1,9 @@
 import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Query, Res } from '@nestjs/common';
 import { DomainError } from '@pca/errors';
-import { type CallContext, CurrentCall, RequireScope } from '@pca/service-kit';
+import { type CallContext, CurrentCall, RequireScope, parseInput } from '@pca/service-kit';
 import type { FastifyReply } from 'fastify';
 import { listQuerySchema } from './campaign-input.js';
-import { CampaignService, parse } from './campaign.service.js';
+import { CampaignService } from './campaign.service.js';
 import { type CampaignType, campaignTypeOf } from './campaign.types.js';
 
 @Controller('v1/campaigns')
@@ -13,7 +13,7 @@ export class CampaignController {
 
   @Get()
   async list(@CurrentCall() call: CallContext, @Query() query: Record<string, unknown>): Promise<object> {
-    const { first, after, orderBy, ...filter } = parse(listQuerySchema, { ...query });
+    const { first, after, orderBy, ...filter } = parseInput(listQuerySchema, { ...query });
     const page = await this.service.page(call, { filter, orderBy, first, after });
     return {
       campaigns: page.edges.map(({ node }) => campaignTypeOf(node)),

@@ -1,10 +1,10 @@
 import { Args, Context, ID, Int, Mutation, Parent, Query, ResolveField, Resolver, ResolveReference } from '@nestjs/graphql';
-import { callContextOf, type CallContext, CurrentCall, type GraphqlContext, loaderOf, RequireScope } from '@pca/service-kit';
+import { callContextOf, type CallContext, CurrentCall, type GraphqlContext, loaderOf, RequireScope, parseInput } from '@pca/service-kit';
 import type { FieldChanges } from '../audit/audit.entity.js';
 import { type AuditLine, AuditStore } from '../audit/audit.store.js';
 import type { Campaign } from './campaign.js';
 import { limitSchema } from './campaign-input.js';
-import { CampaignService, parse } from './campaign.service.js';
+import { CampaignService } from './campaign.service.js';
 import {
   CampaignChange,
   CampaignConnection,
@@ -84,7 +84,7 @@ export class CampaignResolver {
     @Args('limit', { type: () => Int, defaultValue: 20 }) limit: number,
   ): Promise<CampaignChange[]> {
     const call = callContextOf(context.request, 'campaigns:read');
-    const most = parse(limitSchema, limit, 'limit');
+    const most = parseInput(limitSchema, limit, 'limit');
     const loader = loaderOf<string, AuditLine[]>(context, `changes ${most}`, (ids) => this.audit.list(call, ids, most));
     const entries = await loader.load(campaign.id);
     return entries.map(changeOf);

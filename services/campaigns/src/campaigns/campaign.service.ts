@@ -2,11 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { campaignCreated, campaignDeleted, campaignUpdated, makeEvent } from '@pca/contracts';
 import { DomainError } from '@pca/errors';
 import { enqueue } from '@pca/outbox';
-import { badInput, type CallContext, Database, withIdempotency } from '@pca/service-kit';
+import { type CallContext, Database, parseInput, withIdempotency } from '@pca/service-kit';
 import type { EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import type { z } from 'zod';
 import { AuditStore } from '../audit/audit.store.js';
+import { toMicros } from '../performance/metrics-sums.js';
 import { resolveRange } from '../performance/performance.service.js';
 import { PerformanceStore } from '../performance/performance.store.js';
 import { WorkspaceService } from '../workspaces/workspace.service.js';
@@ -36,15 +36,6 @@ export interface RawListing {
   orderBy?: unknown;
 }
 
-const micros = (value: number): number => Math.round(value * 1_000_000);
-
-export const parse = <S extends z.ZodType>(schema: S, input: unknown, name?: string): z.output<S> => {
-  const parsed = schema.safeParse(input);
-  if (parsed.success) return parsed.data;
-  if (name) for (const issue of parsed.error.issues) issue.path.unshift(name);
-  throw badInput(parsed.error);
-};
-
 @Injectable()
 export class CampaignService {
   constructor(
@@ -56,15 +47,15 @@ export class CampaignService {
   ) {}
 
   async list(call: CallContext, listing: RawListing & { limit: number; offset: number }): Promise<Campaign[]> {
-    const limit = parse(limitSchema, listing.limit, 'limit');
-    const offset = parse(offsetSchema, listing.offset, 'offset');
+    const limit = parseInput(limitSchema, listing.limit, 'limit');
+    const offset = parseInput(offsetSchema, listing.offset, 'offset');
     const { filter, order } = await this.resolve(call, listing);
     const listed = await this.store.list({ workspaceId: call.workspaceId, filter, order, limit, offset });
     return listed.map(({ campaign }) => campaign);
   }
 
   async page(call: CallContext, listing: RawListing & { first: number; after?: string | null | undefined }): Promise<CampaignPage> {
-    const first = parse(limitSchema, listing.first, 'first');
+    const first = parseInput(limitSchema, listing.first, 'first');
     const { filter, order } = await this.resolve(call, listing);
     const after = listing.after ? decodeCursor(listing.after, order) : undefined;
     // One more than asked for tells whether there is another page.
@@ -80,7 +71,7 @@ export class CampaignService {
   }
 
   async byId(call: CallContext, id: string): Promise<Campaign | undefined> {
-    const [campaign] = await this.store.byIds(call.workspaceId, [parse(campaignIdSchema, id, 'id')]);
+    const [campaign] = await this.store.byIds(call.workspaceId, [parseInput(campaignIdSchema, id, 'id')]);
     return campaign;
   }
 
@@ -93,7 +84,7 @@ export class CampaignService {
   }
 
   create(call: CallContext, input: unknown, idempotencyKey?: string): Promise<Campaign> {
-    const { clientMutationId, ...wanted } = parse(createCampaignSchema, input);
+    const { clientMutationId, ...wanted } = parseInput(createCampaignSchema, input);
     const key = idempotencyKey ?? clientMutationId ?? undefined;
     return this.database.transaction(async (manager) => {
       await this.workspaces.ensure(manager, call);
@@ -109,7 +100,7 @@ export class CampaignService {
           objective: wanted.objective ?? null,
           vertical: wanted.vertical ?? null,
           currency: wanted.currency,
-          dailyBudgetMicros: wanted.dailyBudget == null ? null : micros(wanted.dailyBudget),
+          dailyBudgetMicros: wanted.dailyBudget == null ? null : toMicros(wanted.dailyBudget),
           startDate: wanted.startDate,
           endDate: wanted.endDate ?? null,
         }),
@@ -128,11 +119,11 @@ export class CampaignService {
 
   /** Throws CONFLICT with `currentVersion` when somebody else was faster. An update that changes nothing leaves version and bus alone. */
   update(call: CallContext, id: string, input: unknown, idempotencyKey?: string): Promise<Campaign> {
-    const { clientMutationId, expectedVersion, dailyBudget, ...rest } = parse(updateCampaignSchema, input);
-    const campaignId = parse(campaignIdSchema, id, 'id');
+    const { clientMutationId, expectedVersion, dailyBudget, ...rest } = parseInput(updateCampaignSchema, input);
+    const campaignId = parseInput(campaignIdSchema, id, 'id');
     const wanted: CampaignChange = {
       ...rest,
-      ...(dailyBudget !== undefined && { dailyBudgetMicros: dailyBudget === null ? null : micros(dailyBudget) }),
+      ...(dailyBudget !== undefined && { dailyBudgetMicros: dailyBudget === null ? null : toMicros(dailyBudget) }),
     };
     const key = idempotencyKey ?? clientMutationId ?? undefined;
     const request = { campaignId, expectedVersion, wanted };
@@ -152,7 +143,7 @@ export class CampaignService {
 
   /** True when it is deleted now, false when it was already. Throws NOT_FOUND when the workspace never had it. */
   delete(call: CallContext, id: string): Promise<boolean> {
-    const campaignId = parse(campaignIdSchema, id, 'id');
+    const campaignId = parseInput(campaignIdSchema, id, 'id');
     return this.database.transaction(async (manager) => {
       const found = await this.store.lock(manager, call.workspaceId, campaignId);
       if (!found) throw notFound(campaignId);
@@ -194,8 +185,8 @@ export class CampaignService {
     const timeZone = needsZone ? (await this.workspaces.get(call)).timeZone : 'UTC';
     const range = resolveRange({ from: textOrUndefined(raw['from']), to: textOrUndefined(raw['to']) }, timeZone);
     return {
-      filter: parse(campaignFilterSchema, { ...raw, ...range }, 'filter'),
-      order: listing.orderBy == null ? defaultOrder : parse(orderSchema, listing.orderBy, 'orderBy'),
+      filter: parseInput(campaignFilterSchema, { ...raw, ...range }, 'filter'),
+      order: listing.orderBy == null ? defaultOrder : parseInput(orderSchema, listing.orderBy, 'orderBy'),
     };
   }
 }

@@ -43,6 +43,10 @@ export interface DerivedMetrics {
 }
 
 const micros = 1_000_000;
+
+/** Units as micros, rounded half up. */
+export const toMicros = (units: number): number => Math.round(units * micros);
+
 const ratio = (numerator: number, denominator: number): number | null => (denominator === 0 ? null : numerator / denominator);
 
 /** Ratios come last, from sums: the mean of daily ratios would weigh a quiet day like a busy one. */

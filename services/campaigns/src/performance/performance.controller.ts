@@ -1,8 +1,8 @@
 import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query } from '@nestjs/common';
-import { type CallContext, CurrentCall, RequireScope } from '@pca/service-kit';
+import { type CallContext, CurrentCall, RequireScope, parseInput } from '@pca/service-kit';
 import { z } from 'zod';
 import { campaignIdSchema, dayOrInstantSchema } from '../campaigns/campaign-input.js';
-import { CampaignService, parse } from '../campaigns/campaign.service.js';
+import { CampaignService } from '../campaigns/campaign.service.js';
 import { TotalsService } from '../totals/totals.service.js';
 import { deriveMetrics } from './metrics-sums.js';
 import { pointOf, type PerformancePoint } from './metrics.types.js';
@@ -34,7 +34,7 @@ export class PerformanceController {
     @Body() body: unknown,
     @Headers('idempotency-key') key: string | undefined,
   ): Promise<RecordResult> {
-    return this.performance.record(call, parse(recordBodySchema, body).rows, key);
+    return this.performance.record(call, parseInput(recordBodySchema, body).rows, key);
   }
 
   @Get('metrics')
@@ -49,9 +49,14 @@ export class PerformanceController {
     @Param('id') id: string,
     @Query() query: Record<string, string>,
   ): Promise<PerformancePoint[]> {
-    const campaign = await this.campaigns.byId(call, parse(campaignIdSchema, id, 'id'));
+    const campaign = await this.campaigns.byId(call, parseInput(campaignIdSchema, id, 'id'));
     if (!campaign) throw new DomainError('NOT_FOUND', 'No such campaign in this workspace', { id });
-    const [series = []] = await this.performance.series(call, [campaign.id], parse(seriesQuerySchema, { ...query }), new PointsBudget());
+    const [series = []] = await this.performance.series(
+      call,
+      [campaign.id],
+      parseInput(seriesQuerySchema, { ...query }),
+      new PointsBudget(),
+    );
     return series.map(pointOf);
   }
 }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { makeEvent, performanceRecorded, type BusMessage } from '@pca/contracts';
 import { DomainError } from '@pca/errors';
 import { enqueue } from '@pca/outbox';
-import { badInput, type CallContext, Database, withIdempotency } from '@pca/service-kit';
+import { type CallContext, Database, parseInput, withIdempotency } from '@pca/service-kit';
 import type { EntityManager } from 'typeorm';
 import { z } from 'zod';
 import { campaignIdSchema, dayOrInstantSchema, moneySchema, textSchema } from '../campaigns/campaign-input.js';
@@ -16,13 +16,13 @@ import {
   type RowSource,
   type UpsertResult,
 } from './performance.store.js';
+import { toMicros } from './metrics-sums.js';
 import { type PointsBudget, pointsIn, pointsMax } from './points-budget.js';
 import { bucketSeries, type BucketSums, daysBetween, dayIn, type DaySums, type Interval } from './series.js';
 
 export const recordRowsMax = 1_000;
 export const rangeDaysMax = 3_660;
 const countSchema = z.int().min(0).max(1_000_000_000_000);
-const micros = (value: number): number => Math.round(value * 1_000_000);
 
 export const performanceInputSchema = z.strictObject({
   campaignId: campaignIdSchema,
@@ -63,10 +63,9 @@ export class PerformanceService {
 
   /** Records days, or restates them: a row replaces the one of the same campaign, day and breakdown. All rows or none. */
   async record(call: CallContext, input: unknown, idempotencyKey?: string): Promise<RecordResult> {
-    const parsed = recordSchema.safeParse(input);
-    if (!parsed.success) throw badInput(parsed.error);
+    const items = parseInput(recordSchema, input);
     const { timeZone } = await this.workspaces.get(call);
-    const rows = parsed.data.map((item) => rowOf(item, timeZone));
+    const rows = items.map((item) => rowOf(item, timeZone));
     refuseRepeats(rows);
     const once = { workspaceId: call.workspaceId, key: idempotencyKey, operation: 'recordPerformance', request: rows };
     return this.database.transaction((manager) => withIdempotency(manager, once, () => this.recordRows(manager, call, rows)));
@@ -116,9 +115,9 @@ const rowOf = (input: z.output<typeof performanceInputSchema>, timeZone: string)
   breakdownKey: breakdownKey(Object.fromEntries((input.breakdown ?? []).map(({ name, value }) => [name, value]))),
   impressions: input.impressions ?? 0,
   clicks: input.clicks ?? 0,
-  spendMicros: micros(input.spend ?? 0),
-  conversionsMicros: micros(input.conversions ?? 0),
-  conversionValueMicros: micros(input.conversionValue ?? 0),
+  spendMicros: toMicros(input.spend ?? 0),
+  conversionsMicros: toMicros(input.conversions ?? 0),
+  conversionValueMicros: toMicros(input.conversionValue ?? 0),
 });
 
 const refuseRepeats = (rows: readonly PerformanceRow[]): void => {

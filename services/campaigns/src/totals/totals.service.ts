@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { DomainError } from '@pca/errors';
-import type { CallContext } from '@pca/service-kit';
+import { type CallContext, parseInput } from '@pca/service-kit';
 import { z } from 'zod';
 import { currencySchema, dayOrInstantSchema, platformSchema } from '../campaigns/campaign-input.js';
-import { parse } from '../campaigns/campaign.service.js';
 import { resolveRange, spanOf } from '../performance/performance.service.js';
 import { addSums, type MetricSums, zeroSums } from '../performance/metrics-sums.js';
 import { bucketSeries, type BucketSums, dayIn, isTimeZone } from '../performance/series.js';
@@ -41,7 +40,7 @@ export class TotalsService {
 
   /** Without from and to: all the days there are. Throws BAD_USER_INPUT with `currencies` when sums would mix several. */
   async totals(call: CallContext, input: unknown, budget: PointsBudget): Promise<WorkspaceTotals> {
-    const request = parse(requestSchema, input);
+    const request = parseInput(requestSchema, input);
     const workspace = await this.workspaces.get(call);
     const timeZone = request.timeZone ?? workspace.timeZone;
     const range = resolveRange(request, timeZone);

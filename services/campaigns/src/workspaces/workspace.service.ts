@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { makeEvent, workspaceUpdated } from '@pca/contracts';
 import { enqueue } from '@pca/outbox';
-import { badInput, type CallContext, Database } from '@pca/service-kit';
+import { type CallContext, Database, parseInput } from '@pca/service-kit';
 import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import { z } from 'zod';
@@ -45,12 +45,11 @@ export class WorkspaceService {
 
   /** Settings of the caller's workspace. An update that changes nothing is not told to anybody. */
   async update(call: CallContext, input: UpdateWorkspace): Promise<Workspace> {
-    const parsed = updateSchema.safeParse(input);
-    if (!parsed.success) throw badInput(parsed.error);
+    const wished = parseInput(updateSchema, input);
     return this.database.transaction(async (manager) => {
       await this.ensure(manager, call);
       const before = await manager.findOneOrFail(Workspace, { where: { id: call.workspaceId }, lock: { mode: 'pessimistic_write' } });
-      const wanted = Object.entries(parsed.data) as [keyof Workspace, never][];
+      const wanted = Object.entries(wished) as [keyof Workspace, never][];
       const changed = wanted.filter(([name, value]) => value !== undefined && before[name] !== value);
       if (changed.length === 0) return before;
       const after: Workspace = { ...before, ...Object.fromEntries(changed) };
