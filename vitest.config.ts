@@ -19,7 +19,9 @@ export default defineConfig({
   test: {
     include: ['{libs,services,deploy,tools}/**/*.spec.ts'],
     exclude: ['**/node_modules/**', '**/dist/**'],
-    globalSetup: [fileURLToPath(new URL('./libs/testing/src/postgres.global-setup.ts', import.meta.url))],
+    globalSetup: ['postgres', 'kafka/kafka'].map((name) =>
+      fileURLToPath(new URL(`./libs/testing/src/${name}.global-setup.ts`, import.meta.url)),
+    ),
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },

@@ -1,10 +1,9 @@
 export { createDatabaseIfMissing, databaseUrl } from './databases.js';
 export { EmbeddedPostgresError, type EmbeddedPostgresFault } from './embedded-postgres-error.js';
 export { lockFolder, type FolderLock } from './machine/folder-lock.js';
+export { freePort, isPortFree } from './machine/free-port.js';
 export { isSameProcess, processIdentity, type ProcessIdentity } from './machine/process-identity.js';
-export {
-  type EmbeddedPostgres,
-  type EmbeddedPostgresOptions,
-  type PostgresExit,
-  startEmbeddedPostgres,
-} from './start-embedded-postgres.js';
+export { asMyself, dieWithParent } from './machine/run-as.js';
+export { writeWhole } from './machine/write-whole.js';
+export { keepServer, type KeptServer, type ServerExit } from './server/kept-server.js';
+export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostgres } from './start-embedded-postgres.js';

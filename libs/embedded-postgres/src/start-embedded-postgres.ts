@@ -19,12 +19,10 @@ import { createDatabaseIfMissing } from './databases.js';
 import { EmbeddedPostgresError } from './embedded-postgres-error.js';
 import { lockFolder } from './machine/folder-lock.js';
 import { freePort, isPortFree } from './machine/free-port.js';
-import { type KeptServer, keepServer, type PostgresExit } from './server/kept-server.js';
+import { type KeptServer, keepServer, type ServerExit } from './server/kept-server.js';
 import { endLeftovers, readPostmasterFile } from './server/leftovers.js';
 import { processIdentity, type ProcessIdentity } from './machine/process-identity.js';
 import { alignOwner, chooseRunAs, dieWithParent } from './machine/run-as.js';
-
-export type { PostgresExit } from './server/kept-server.js';
 
 export interface EmbeddedPostgresOptions {
   /** A folder for the server alone (cluster, password, port); created when missing, its parent too. */
@@ -48,7 +46,7 @@ export interface EmbeddedPostgres {
   /** How the server runs, for the log: "the same user", "a user namespace", … */
   readonly runsAs: string;
   /** Settles when the server has ended, wanted or not. */
-  readonly exited: Promise<PostgresExit>;
+  readonly exited: Promise<ServerExit>;
   /** Connection string of a database, with the superuser's password. */
   url(database?: string): string;
   /** True when it was created, false when it was there. */
@@ -115,6 +113,8 @@ const launch = async (options: EmbeddedPostgresOptions, dataDir: string, release
     command: await dieWithParent(runAs, 'INT', binaries.postgres, ['-D', cluster, ...settings]),
     onLog,
     ...(options.temporary ? { temporaryFolder: dataDir } : {}),
+  }).catch((cause: Error) => {
+    throw new EmbeddedPostgresError('START_FAILED', `Postgres did not start: ${cause.message}`, [], { cause });
   });
   rememberKeeper(dataDir, processIdentity(server.keeperPid));
   void server.exited.then(release);

@@ -1,5 +1,6 @@
-export { freePort } from './free-port.js';
+export { freePort } from '@pca/embedded-postgres';
 export { type PrivatePostgres, startPrivatePostgres, type TestDatabase, type TestPostgres, testPostgres } from './postgres.js';
+export { type PrivateKafka, requiresKafka, startPrivateKafka, type TestKafka, testKafka } from './kafka/kafka.js';
 export {
   composeSupergraph,
   type FixtureBehaviour,

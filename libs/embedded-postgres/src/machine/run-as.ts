@@ -35,7 +35,7 @@ const users = (): User[] =>
     .map(([name = '', , uid, gid]) => ({ name, uid: Number(uid), gid: Number(gid) }))
     .filter(({ uid, gid }) => uid > 0 && gid > 0);
 
-const asMyself: RunAs = { name: 'the same user', command: (file, args) => ({ file, args }) };
+export const asMyself: RunAs = { name: 'the same user', command: (file, args) => ({ file, args }) };
 
 /**
  * Root outside and somebody else inside: in a user namespace the files of root stay reachable, wherever they are, while Postgres sees a

@@ -1,23 +1,18 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { PostgresBinaries } from './binaries.js';
 import { EmbeddedPostgresError } from '../embedded-postgres-error.js';
 import type { ProcessIdentity } from '../machine/process-identity.js';
+import { writeWhole } from '../machine/write-whole.js';
 import { alignOwner, type Command, dieWithParent, type RunAs } from '../machine/run-as.js';
 
 export const superuser = 'postgres';
 
 /** The folder that Postgres itself owns, inside ours. */
 export const clusterFolder = (dataDir: string): string => join(dataDir, 'data');
-
-const writeWhole = (path: string, text: string): void => {
-  const unfinished = `${path}.${process.pid}`;
-  writeFileSync(unfinished, text, { mode: 0o600, flush: true });
-  renameSync(unfinished, path);
-};
 
 const readText = (path: string): string | undefined => (existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined);
 

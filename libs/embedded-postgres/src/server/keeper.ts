@@ -1,5 +1,5 @@
 /**
- * Runs the Postgres server below it for an owner that it talks to over IPC, and shuts it down when the owner is gone in any way. It
+ * Runs the server below it for an owner that it talks to over IPC, and shuts it down when the owner is gone in any way. It
  * outlives the owner for as long as that takes. It imports nothing of this package, so that Node runs it from its source as well.
  */
 import { spawn } from 'node:child_process';
@@ -70,7 +70,10 @@ const endCompanions = async (): Promise<void> => {
   for (const companion of companions.filter(isAlive)) signalGroup(companion, 'SIGKILL');
 };
 
-/** Fast shutdown (sessions are rolled back, a checkpoint is written), then the crash-safe ones. */
+/**
+ * For Postgres: fast shutdown (sessions are rolled back, a checkpoint is written), then the crash-safe ones. For Java: a clean end, then a
+ * listing of what hangs, and the kill.
+ */
 const endServer = (): void => {
   server.kill('SIGINT');
   setTimeout(() => server.kill('SIGQUIT'), fastShutdownMs).unref();

@@ -2,22 +2,22 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { EmbeddedPostgresError } from '../embedded-postgres-error.js';
 import type { ProcessIdentity } from '../machine/process-identity.js';
 import { keeperEnv } from './env.js';
 import type { Command } from '../machine/run-as.js';
 
-export interface PostgresExit {
+export interface ServerExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   /** Whether stop() was called before. */
   readonly wanted: boolean;
 }
 
+/** A server that ends when this process does, however that comes. */
 export interface KeptServer {
   readonly pid: number;
   readonly keeperPid: number;
-  readonly exited: Promise<PostgresExit>;
+  readonly exited: Promise<ServerExit>;
   lastLines(): string[];
   setCompanions(companions: readonly ProcessIdentity[]): void;
   stop(): Promise<void>;
@@ -25,7 +25,9 @@ export interface KeptServer {
 
 interface KeepOptions {
   readonly command: Command;
+  /** One line of what the server writes. */
   readonly onLog: (line: string) => void;
+  /** A folder to remove once the server has ended. */
   readonly temporaryFolder?: string;
 }
 
@@ -51,7 +53,10 @@ const endServer = (pid: number): void => {
   }
 };
 
-/** Starts the keeper, and the server below it; resolves when the server's process exists. */
+/**
+ * Starts the keeper, and a server of any kind below it; resolves when the server's process exists. It is ended by SIGINT, and when that
+ * does not help by SIGQUIT and SIGKILL.
+ */
 export const keepServer = ({ command, onLog, temporaryFolder }: KeepOptions): Promise<KeptServer> =>
   new Promise((resolve, reject) => {
     const lines: string[] = [];
@@ -72,7 +77,7 @@ export const keepServer = ({ command, onLog, temporaryFolder }: KeepOptions): Pr
     // 'close' comes after the last line has been read; a server without its keeper holds the pipe until it has ended too.
     let pid: number | undefined;
     let told = false;
-    const exited = new Promise<PostgresExit>((settle) => keeper.on('close', () => settle({ ...last, wanted })));
+    const exited = new Promise<ServerExit>((settle) => keeper.on('close', () => settle({ ...last, wanted })));
     keeper.on('error', reject);
     // Where the kernel does not end the server with its keeper, a keeper that was killed leaves it running; then it ends here.
     keeper.on('exit', () => {
@@ -85,7 +90,7 @@ export const keepServer = ({ command, onLog, temporaryFolder }: KeepOptions): Pr
       await exited;
     };
     keeper.on('message', (message: KeeperMessage) => {
-      if (message.type === 'failed') reject(new EmbeddedPostgresError('START_FAILED', `Postgres cannot be run: ${message.message}`));
+      if (message.type === 'failed') reject(new Error(`it cannot be run: ${message.message}`));
       if (message.type === 'exited') {
         told = true;
         last = { code: message.code, signal: message.signal };
@@ -102,5 +107,5 @@ export const keepServer = ({ command, onLog, temporaryFolder }: KeepOptions): Pr
         });
       }
     });
-    void exited.then(() => reject(new EmbeddedPostgresError('START_FAILED', 'Postgres did not start: its keeper ended', lines)));
+    void exited.then(() => reject(new Error('its keeper ended')));
   });

@@ -1,0 +1,3 @@
+export { EmbeddedKafkaError, type EmbeddedKafkaFault } from './embedded-kafka-error.js';
+export type { KafkaListener } from './server/server-properties.js';
+export { type EmbeddedKafka, embeddedKafkaMissing, type EmbeddedKafkaOptions, startEmbeddedKafka } from './start-embedded-kafka.js';
