@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EventEnvelope } from '@pca/contracts';
 import { startEmbeddedPostgres } from '@pca/embedded-postgres';
-import { PostgresEventBus } from '@pca/event-bus';
+import { PostgresEventBus, readTopic } from '@pca/event-bus';
 import { seededRandom } from '@pca/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -166,13 +166,7 @@ const readStored = async (url: string): Promise<{ stored: Map<string, { id: stri
 const readPublished = async (url: string): Promise<EventEnvelope[]> => {
   const bus = await PostgresEventBus.connect({ url });
   const events: EventEnvelope[] = [];
-  for (const { partition, nextOffset } of await bus.heads('campaigns.events.v1')) {
-    for (let fromOffset = 0; fromOffset < nextOffset;) {
-      const messages = await bus.read({ topic: 'campaigns.events.v1', partition, fromOffset, limit: 1000 });
-      events.push(...messages.map((message) => message.envelope));
-      fromOffset = (messages.at(-1)?.offset ?? nextOffset) + 1;
-    }
-  }
+  await readTopic(bus, 'campaigns.events.v1', (messages) => events.push(...messages.map(({ envelope }) => envelope)));
   await bus.close();
   return events;
 };

@@ -41,4 +41,6 @@ export interface BusMessage {
   topic: string;
   key: string;
   envelope: EventEnvelope;
+  /** Meant for this group alone, as a redriven dead letter is; the others pass over it. */
+  consumerGroup?: string;
 }

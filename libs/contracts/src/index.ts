@@ -9,4 +9,5 @@ export {
   performanceRecorded,
   workspaceUpdated,
 } from './campaign-events.js';
+export { deadLetter, deadLetterRedriven, deadLetterTopicOf, isDeadLetterTopic } from './dead-letter.js';
 export { isRole, roleScopes, scopes, tokenClaimsSchema, type Principal, type Role, type Scope } from './scopes.js';

@@ -16,13 +16,3 @@ import type { BusMessage } from '@pca/contracts';
 export interface EventPublisher {
   publish(messages: readonly BusMessage[]): Promise<void>;
 }
-
-/** Where an adapter reports what it does, for metrics. None of these may throw. */
-export interface EventBusObserver {
-  /** So many messages of a topic became durable, in a batch that took so many seconds from being sent to being confirmed. */
-  published?(topic: string, messages: number, seconds: number): void;
-  /** So many messages of a topic were not confirmed. */
-  publishFailed?(topic: string, messages: number, error: unknown): void;
-  /** A connection broke while nobody was using it; the next call opens another. */
-  connectionLost?(error: Error): void;
-}

@@ -1,10 +1,25 @@
 export { decodeMessage, encodeMessage, type EncodedMessage } from './encode-message.js';
-export type { EventBusObserver, EventPublisher } from './event-publisher.js';
+export {
+  type BatchHandler,
+  type BroadcastOptions,
+  deadLettered,
+  type DeliveredMessage,
+  type EventBus,
+  type EventBusAdmin,
+  handled,
+  type Outcome,
+  type PartitionLag,
+  type PartitionOffsets,
+  skipped,
+  type SubscribeOptions,
+  type Subscription,
+} from './event-bus.js';
+export type { EventBusObserver } from './event-bus-observer.js';
+export type { EventPublisher } from './event-publisher.js';
 export {
   PostgresEventBus,
   postgresEventBusLimits,
   type PostgresEventBusLimits,
   type PostgresEventBusOptions,
-  type ReadRequest,
 } from './postgres/postgres-event-bus.js';
-export type { PartitionHead, StoredMessage } from './postgres/postgres-log.js';
+export { readTopic } from './read-topic.js';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BusMessage } from '@pca/contracts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { EventPublisher, StoredMessage } from '../src/index.js';
+import type { DeliveredMessage, EventPublisher } from '../src/index.js';
 import { messageOf, sequenceOf } from './messages.js';
 import { randomFrom } from './random.js';
 
@@ -11,7 +11,7 @@ export interface PublisherHarness {
   /** One more publisher, with connections of its own, as another process would have. */
   connect(): Promise<ClosablePublisher>;
   /** Everything that the bus holds of a topic, by partition, in the order in which a consumer would get it. */
-  readAll(topic: string): Promise<StoredMessage[][]>;
+  readAll(topic: string): Promise<DeliveredMessage[][]>;
   close(): Promise<void>;
 }
 

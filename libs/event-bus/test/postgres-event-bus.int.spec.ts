@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startPrivatePostgres, testPostgres, type TestPostgres } from '@pca/testing';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { type EventBusObserver, PostgresEventBus, type PostgresEventBusOptions, type StoredMessage } from '../src/index.js';
+import { type DeliveredMessage, type EventBusObserver, PostgresEventBus, type PostgresEventBusOptions } from '../src/index.js';
 import { messageOf, sequenceOf } from './messages.js';
 import { randomFrom } from './random.js';
 import { readAll } from './read-all.js';
@@ -33,23 +33,23 @@ const open = async (options: Omit<PostgresEventBusOptions, 'url' | 'pool'> = {},
   return bus;
 };
 const numbered = (count: number, key = 'key') => Array.from({ length: count }, (_, i) => messageOf(topic, key, i + 1));
-const sequences = (messages: StoredMessage[][]) => messages.flat().map(sequenceOf);
+const sequences = (messages: DeliveredMessage[][]) => messages.flat().map(sequenceOf);
 
 it('opens the same new database from eight processes at once', async () => {
   const topics = { [topic]: { partitions: 3 }, other: { partitions: 1 } };
   const buses = await Promise.all(Array.from({ length: 8 }, () => open({ topics })));
   await Promise.all(buses.map((bus, i) => bus.publish([messageOf(topic, `key ${i}`, i)])));
   expect((await readAll(buses[0]!, topic)).flat()).toHaveLength(8);
-  expect(await buses[1]!.heads('other')).toEqual([{ partition: 0, nextOffset: 0 }]);
+  expect(await buses[1]!.offsets('other')).toEqual([{ partition: 0, start: 0, end: 0 }]);
 });
 
 it('keeps the partitions that a topic was made with, and makes 8 where none are named', async () => {
   const first = await open({ topics: { [topic]: { partitions: 3 } } });
   const second = await open({ topics: { [topic]: { partitions: 12 } } });
   await second.publish([messageOf('other.v1', 'key', 1)]);
-  expect(await first.heads(topic)).toHaveLength(3);
-  expect(await first.heads('other.v1')).toHaveLength(8);
-  expect(await first.heads('absent.v1')).toEqual([]);
+  expect(await first.offsets(topic)).toHaveLength(3);
+  expect(await first.offsets('other.v1')).toHaveLength(8);
+  expect(await first.offsets('absent.v1')).toEqual([]);
 });
 
 it('shares one append between concurrent calls: one row a partition, one wake-up a topic', async () => {
@@ -76,47 +76,59 @@ it('shares one append between concurrent calls: one row a partition, one wake-up
   listener.release(true);
 });
 
-it('reads from inside a packed row, by pages, within the bounds of a read', async () => {
+// Broken by: taking a row's first offset for the one asked for, a page that ends before the row that holds the next offset.
+it('delivers from any offset on, also from inside a packed row', async () => {
   const random = randomFrom('reads');
-  const bus = await open({ topics: { [topic]: { partitions: 1 } }, limits: { readMessagesMax: 60, batchBytesMax: 20_000 } });
+  const bus = await open({ topics: { [topic]: { partitions: 1 } }, limits: { batchBytesMax: 20_000 } });
   let next = 0;
   while (next < 400) await bus.publish(Array.from({ length: 1 + random.below(40) }, () => messageOf(topic, 'key', next++)));
-  for (let round = 0; round < 150; round += 1) {
-    const fromOffset = random.below(next + 5);
-    const limit = 1 + random.below(60);
-    const page = await bus.read({ topic, partition: 0, fromOffset, limit });
-    expect(page.map(({ offset }) => offset)).toEqual(page.map((_, i) => fromOffset + i));
-    expect(page.map(sequenceOf)).toEqual(page.map(({ offset }) => offset));
-    expect(page.length).toBeLessThanOrEqual(limit);
-    expect(page.length > 0, `seed ${random.seed}, offset ${fromOffset} of ${next}`).toBe(fromOffset < next);
-  }
-  expect(sequences(await readAll(bus, topic, 7))).toEqual(Array.from({ length: next }, (_, i) => i));
-  for (const [fromOffset, limit] of [
-    [-1, 1],
-    [0.5, 1],
-    [0, 0],
-    [0, 61],
-    [NaN, 1],
-  ] as const) {
-    await expect(bus.read({ topic, partition: 0, fromOffset, limit })).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+  for (let round = 0; round < 20; round += 1) {
+    const from = random.below(next);
+    const batchSize = 1 + random.below(60);
+    await bus.seek('pages', topic, new Map([[0, from]]));
+    const got: DeliveredMessage[] = [];
+    const sizes: number[] = [];
+    const handle = async (messages: readonly DeliveredMessage[]) => {
+      got.push(...messages);
+      sizes.push(messages.length);
+    };
+    const subscription = await bus.subscribe({ group: 'pages', topics: [topic], batchSize, concurrency: 1, handle });
+    await expect.poll(() => got.length, { message: `seed ${random.seed}, from ${from} of ${next}` }).toBe(next - from);
+    await subscription.close();
+    expect(got.map(({ offset }) => offset)).toEqual(got.map((_, i) => from + i));
+    expect(got.map(sequenceOf)).toEqual(got.map(({ offset }) => offset));
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(batchSize);
   }
 });
 
-it('reads no more bytes at once than a batch may have', async () => {
+// Broken by: a fetch that is bounded in messages alone.
+it('fetches no more bytes at once than a batch may have', async () => {
   const bus = await open({ topics: { [topic]: { partitions: 1 } }, limits: { batchBytesMax: 50_000 } });
   for (const message of numbered(20)) {
     const payload = { sequence: sequenceOf(message), text: 'x'.repeat(20_000) };
     await bus.publish([{ ...message, envelope: { ...message.envelope, payload } }]);
   }
-  expect(await bus.read({ topic, partition: 0, fromOffset: 0, limit: 100 })).toHaveLength(3);
-  expect(sequences(await readAll(bus, topic))).toHaveLength(20);
+  const sizes: number[] = [];
+  await bus.subscribe({ group: 'bytes', topics: [topic], handle: async ({ length }) => void sizes.push(length) });
+  await expect.poll(() => sizes.reduce((sum, size) => sum + size, 0)).toBe(20);
+  expect(Math.max(...sizes)).toBe(3);
 });
 
-it('says so when a row of the log does not hold what it says', async () => {
+// Broken by: an exception of the parser that stops the partition.
+it('makes dead letters of a damaged row and goes on behind it', async () => {
   const bus = await open({ topics: { [topic]: { partitions: 1 } } });
   await bus.publish(numbered(3));
-  await pool.query('update bus.log set n = 2');
-  await expect(bus.read({ topic, partition: 0, fromOffset: 0, limit: 10 })).rejects.toThrow('holds 3 messages and says 2');
+  await pool.query('update bus.log set n = 2, end_offset = 2');
+  await pool.query('update bus.head set next_offset = 2');
+  await bus.publish([messageOf(topic, 'key', 4)]);
+  const got: number[] = [];
+  await bus.subscribe({ group: 'damage', topics: [topic], handle: async (messages) => void got.push(...messages.map(sequenceOf)) });
+  await expect.poll(() => got).toEqual([4]);
+  const letters = (await readAll(bus, `${topic}.dead-letters`)).flat().map(({ envelope }) => envelope.payload);
+  expect(letters).toMatchObject([
+    { offset: 0, isMessage: false, attempts: 0, reason: 'A row of the log holds 3 messages and says 2' },
+    { offset: 1, isMessage: false, value: '' },
+  ]);
 });
 
 it('holds back no more than the queue may, while an append waits', async () => {

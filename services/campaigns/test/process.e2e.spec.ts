@@ -2,8 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import type { EventEnvelope } from '@pca/contracts';
 import { askGraphql, askRest, freePort, testIssuer, type TestIssuer, type TestPostgres, testPostgres } from '@pca/testing';
-import { PostgresEventBus } from '@pca/event-bus';
+import { PostgresEventBus, readTopic } from '@pca/event-bus';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 
 const main = join(import.meta.dirname, '../dist/main.js');
@@ -102,14 +103,11 @@ it('publishes each change to the bus with the id of the request', async () => {
   const bus = await PostgresEventBus.connect({ url: busUrl });
   await expect
     .poll(async () => {
-      const partitions = await bus.heads('campaigns.events.v1');
-      const read = await Promise.all(
-        partitions.map(({ partition }) => bus.read({ topic: 'campaigns.events.v1', partition, fromOffset: 0, limit: 100 })),
-      );
-      return read
-        .flat()
-        .filter(({ envelope }) => envelope.correlationId === 'request-77')
-        .map(({ envelope }) => envelope.type)
+      const published: EventEnvelope[] = [];
+      await readTopic(bus, 'campaigns.events.v1', (messages) => published.push(...messages.map(({ envelope }) => envelope)));
+      return published
+        .filter(({ correlationId }) => correlationId === 'request-77')
+        .map(({ type }) => type)
         .toSorted();
     })
     .toEqual(['campaign.created.v1', 'workspace.updated.v1']);
@@ -168,16 +166,12 @@ it('traces a request through to its queries and the bus, when there is somewhere
   await expect.poll(() => spans.map((span) => span.name), { timeout: 10_000 }).toContain('bus publish');
   expect(new Set(spans.map((span) => span.service))).toEqual(new Set(['campaigns']));
   const bus = await PostgresEventBus.connect({ url: busUrl });
-  const events = (
-    await Promise.all(
-      (await bus.heads('campaigns.events.v1')).map(({ partition }) =>
-        bus.read({ topic: 'campaigns.events.v1', partition, fromOffset: 0, limit: 1000 }),
-      ),
-    )
-  ).flat();
-  expect(
-    events.filter(({ envelope }) => envelope.workspaceId === 'traced').map(({ envelope }) => envelope.traceparent?.split('-')[1]),
-  ).toEqual([traceId, traceId]);
+  const events: EventEnvelope[] = [];
+  await readTopic(bus, 'campaigns.events.v1', (messages) => events.push(...messages.map(({ envelope }) => envelope)));
+  expect(events.filter(({ workspaceId }) => workspaceId === 'traced').map(({ traceparent }) => traceparent?.split('-')[1])).toEqual([
+    traceId,
+    traceId,
+  ]);
   await bus.close();
   collector.close();
 });

@@ -1,5 +1,5 @@
-import type { BusMessage } from '@pca/contracts';
 import { decodeMessage, type EncodedMessage } from '../encode-message.js';
+import type { Received } from '../delivery/partition-delivery.js';
 import { partitionOf } from '../partition-of.js';
 
 export interface Topic {
@@ -13,6 +13,15 @@ export interface PackedRows {
   readonly partitions: readonly number[];
   readonly counts: readonly number[];
   readonly sizes: readonly number[];
+  readonly data: Buffer;
+}
+
+/** A row of the log. */
+export interface LogRow {
+  readonly topic_id: number;
+  readonly partition: number;
+  readonly end_offset: string;
+  readonly n: number;
   readonly data: Buffer;
 }
 
@@ -41,11 +50,32 @@ export const packRows = (messages: readonly EncodedMessage[], topics: ReadonlyMa
   };
 };
 
-/** The messages of one row. Throws when the row does not hold as many as it says, since offsets would be wrong from there on. */
-export const unpackRow = (topic: string, count: number, data: Buffer): BusMessage[] => {
+/**
+ * The messages of one row from `fromOffset` on. A row that does not hold as many as it says was damaged or written by hand: nobody can tell
+ * which offset is which line, so all of its offsets are faults, and the first carries the bytes.
+ */
+export const unpackRow = (topic: string, { end_offset, n, data }: LogRow, fromOffset: number): Received[] => {
+  const first = Number(end_offset) - n;
   const lines = data.toString().split('\n');
-  if (lines.length !== count) throw new Error(`A row of ${topic} holds ${lines.length} messages and says ${count}`);
-  return lines.map((line) => decodeMessage(topic, line));
+  const isWhole = lines.length === n;
+  const received: Received[] = [];
+  for (let i = Math.max(0, fromOffset - first); i < n; i += 1) {
+    received.push({ offset: first + i, what: isWhole ? decode(topic, lines[i] ?? '') : damaged(lines, n, i) });
+  }
+  return received;
+};
+
+const decode = (topic: string, line: string): Received['what'] => {
+  try {
+    return decodeMessage(topic, line);
+  } catch (error) {
+    return { key: null, value: line, reason: error instanceof Error ? error.message : String(error) };
+  }
+};
+
+const damaged = (lines: readonly string[], n: number, i: number): Received['what'] => {
+  const reason = `A row of the log holds ${lines.length} messages and says ${n}`;
+  return { key: null, value: i === 0 ? lines.join('\n') : '', reason };
 };
 
 const knownTopic = (topics: ReadonlyMap<string, Topic>, name: string): Topic => {

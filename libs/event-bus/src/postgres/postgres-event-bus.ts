@@ -1,22 +1,39 @@
 import type { BusMessage } from '@pca/contracts';
-import { DomainError } from '@pca/errors';
+import { DomainError, isDomainError } from '@pca/errors';
+import pLimit from 'p-limit';
 import pg from 'pg';
 import { AppendQueue, type AppendQueueLimits } from '../append-queue.js';
+import { Consumer, type ConsumerHost } from '../delivery/consumer.js';
 import { type EncodedMessage, encodeMessage, messageBytesMaxDefault } from '../encode-message.js';
-import type { EventBusObserver, EventPublisher } from '../event-publisher.js';
+import type {
+  BroadcastOptions,
+  EventBus,
+  EventBusAdmin,
+  PartitionLag,
+  PartitionOffsets,
+  SubscribeOptions,
+  Subscription,
+} from '../event-bus.js';
+import type { EventBusObserver } from '../event-bus-observer.js';
+import { BroadcastMembership, GroupMembership, type Membership } from './membership.js';
 import { packRows, type Topic } from './packed-rows.js';
-import { type PartitionHead, PostgresLog, type StoredMessage } from './postgres-log.js';
+import { PostgresLog, type Retention } from './postgres-log.js';
+import { PostgresSubscription } from './postgres-subscription.js';
 
-export interface PostgresEventBusLimits extends AppendQueueLimits {
+export interface PostgresEventBusLimits extends AppendQueueLimits, Retention {
   readonly messageBytesMax: number;
-  /** What one `read` returns at most. */
-  readonly readMessagesMax: number;
   /**
    * How long one statement may take, and how long a connection may take to open. A publish waits for two batches at most, so it settles in
    * a few times this.
    */
   readonly queryMsMax: number;
+  /** After how long the server cuts off a member that says nothing, so that others get its partitions. */
+  readonly silentMsMax: number;
+  /** How often one of the processes looks after the retention. */
+  readonly maintainMs: number;
 }
+
+const daySeconds = 86_400;
 
 export const postgresEventBusLimits: PostgresEventBusLimits = {
   messageBytesMax: messageBytesMaxDefault,
@@ -24,8 +41,13 @@ export const postgresEventBusLimits: PostgresEventBusLimits = {
   batchBytesMax: 8 * 1024 * 1024,
   queueMessagesMax: 50_000,
   queueBytesMax: 64 * 1024 * 1024,
-  readMessagesMax: 10_000,
   queryMsMax: 10_000,
+  silentMsMax: 15_000,
+  maintainMs: 60_000,
+  keepSeconds: 7 * daySeconds,
+  groupKeepSeconds: 7 * daySeconds,
+  segmentSeconds: daySeconds,
+  logBytesMax: 16 * 1024 ** 3,
 };
 
 export type PostgresEventBusOptions = ({ readonly url: string } | { readonly pool: pg.Pool }) & {
@@ -35,31 +57,31 @@ export type PostgresEventBusOptions = ({ readonly url: string } | { readonly poo
   readonly observer?: EventBusObserver;
 };
 
-export interface ReadRequest {
-  readonly topic: string;
-  readonly partition: number;
-  readonly fromOffset: number;
-  readonly limit: number;
-}
-
 const partitionsDefault = 8;
 
 /**
  * The bus as a log in a Postgres database that belongs to it alone. Nothing here runs inside a business transaction: an append holds the
- * locks of its partitions through its commit, and what a writer must commit together with its rows goes through the outbox.
+ * locks of its partitions through its commit, and what a writer must commit together with its rows goes through the outbox. Each
+ * subscription keeps a connection of its own, straight to the server: neither its locks nor LISTEN work through a transaction pooler.
  */
-export class PostgresEventBus implements EventPublisher {
+export class PostgresEventBus implements EventBus, EventBusAdmin {
   private readonly queue: AppendQueue<EncodedMessage>;
+  private readonly subscriptions = new Set<Subscription>();
+  private readonly host: ConsumerHost;
+  private readonly maintaining: NodeJS.Timeout;
   private topics = new Map<string, Topic>();
   private closed: Promise<void> | undefined;
 
   private constructor(
+    private readonly pool: pg.Pool,
     private readonly log: PostgresLog,
     private readonly limits: PostgresEventBusLimits,
     private readonly options: PostgresEventBusOptions,
     private readonly endPool: () => Promise<void>,
   ) {
     this.queue = new AppendQueue((messages) => this.append(messages), limits);
+    this.host = { publisher: { publish: (messages) => this.send(messages) }, observer: options.observer ?? {}, alone: pLimit(1) };
+    this.maintaining = setInterval(() => void this.maintain(), limits.maintainMs).unref();
   }
 
   /**
@@ -70,11 +92,12 @@ export class PostgresEventBus implements EventPublisher {
     const limits = { ...postgresEventBusLimits, ...options.limits };
     const pool = 'pool' in options ? options.pool : openPool(options.url, limits.queryMsMax, options.observer);
     const log = new PostgresLog(pool, limits.queryMsMax);
-    const bus = new PostgresEventBus(log, limits, options, async () => ('pool' in options ? undefined : pool.end()));
+    const bus = new PostgresEventBus(pool, log, limits, options, async () => ('pool' in options ? undefined : pool.end()));
     try {
       await log.migrate();
       await bus.topicsOf(Object.keys(options.topics ?? {}));
     } catch (error) {
+      clearInterval(bus.maintaining);
       await bus.endPool();
       throw unavailable('The event bus cannot be opened', error);
     }
@@ -83,6 +106,71 @@ export class PostgresEventBus implements EventPublisher {
 
   async publish(messages: readonly BusMessage[]): Promise<void> {
     if (this.closed) throw unavailable('The event bus is closed');
+    await this.send(messages);
+  }
+
+  async subscribe({ group, from = 'earliest', ...options }: SubscribeOptions): Promise<Subscription> {
+    const consumer = new Consumer(group, options, this.host);
+    return this.open(consumer, async (topics) => {
+      const joined = await this.log.join(group, consumer.topics, from === 'latest');
+      return new GroupMembership(group, joined, new Map([...topics].map(([name, { partitions }]) => [name, partitions])));
+    });
+  }
+
+  async broadcast({ from = 'latest', ...options }: BroadcastOptions): Promise<Subscription> {
+    const consumer = new Consumer(undefined, options, this.host);
+    return this.open(consumer, async (topics) => {
+      const positions = new Map<string, Map<number, number>>();
+      for (const name of consumer.topics) {
+        const offsets = await this.log.offsets(name);
+        positions.set(name, new Map(offsets.map(({ partition, start, end }) => [partition, from === 'latest' ? end : start])));
+      }
+      const consumed = consumer.topics.map((topic) => ({ consumerId: 0, topicId: topics.get(topic)?.id ?? 0, topic }));
+      return new BroadcastMembership(consumed, positions);
+    });
+  }
+
+  async offsets(topic: string): Promise<readonly PartitionOffsets[]> {
+    return this.asked(() => this.log.offsets(topic));
+  }
+
+  async lag(group: string): Promise<readonly PartitionLag[]> {
+    return this.asked(() => this.log.lag(group));
+  }
+
+  async seek(group: string, topic: string, to: 'earliest' | 'latest' | ReadonlyMap<number, number>): Promise<void> {
+    const offsets = await this.offsets(topic);
+    if (offsets.length === 0) throw new DomainError('NOT_FOUND', `There is no topic ${topic}`);
+    const positions =
+      typeof to === 'string' ? new Map(offsets.map(({ partition, start, end }) => [partition, to === 'earliest' ? start : end])) : to;
+    await this.asked(async () => {
+      await this.log.join(group, [topic], false);
+      const members = await this.log.members(group, topic);
+      if (members > 0) throw new DomainError('CONFLICT', `The group ${group} has ${members} members: stop them first`, { members });
+      await this.log.seek(group, topic, positions);
+    });
+  }
+
+  close(): Promise<void> {
+    clearInterval(this.maintaining);
+    this.closed ??= Promise.all([...this.subscriptions].map((subscription) => subscription.close()))
+      .then(() => this.queue.drain())
+      .then(() => this.endPool());
+    return this.closed;
+  }
+
+  /** Retention, now; also done by itself, by one process at a time. */
+  async maintain(): Promise<void> {
+    const { logBytesMax } = this.limits;
+    try {
+      const done = await this.log.maintain(this.limits);
+      if (done && done.cappedBytes > 0) this.options.observer?.capped?.(done.cappedBytes, logBytesMax);
+    } catch (error) {
+      this.options.observer?.connectionLost?.(error as Error);
+    }
+  }
+
+  private async send(messages: readonly BusMessage[]): Promise<void> {
     if (messages.length === 0) return;
     const encoded = messages.map((message) => encodeMessage(message, this.limits.messageBytesMax));
     await this.queue.push(
@@ -91,29 +179,22 @@ export class PostgresEventBus implements EventPublisher {
     );
   }
 
-  /**
-   * Messages of one partition in the order of their offsets, from `fromOffset` on: none beyond `limit` (1 to `readMessagesMax`), perhaps
-   * fewer (memory is bounded too), and none only when there is none yet.
-   */
-  async read({ topic, partition, fromOffset, limit }: ReadRequest): Promise<StoredMessage[]> {
-    const { readMessagesMax } = this.limits;
-    if (!Number.isSafeInteger(fromOffset) || fromOffset < 0 || !Number.isInteger(limit) || limit < 1 || limit > readMessagesMax) {
-      const message = `A read starts at an offset from 0 and takes 1 to ${readMessagesMax} messages`;
-      throw new DomainError('BAD_USER_INPUT', message, { fromOffset, limit });
+  private async open(consumer: Consumer, join: (topics: ReadonlyMap<string, Topic>) => Promise<Membership>): Promise<Subscription> {
+    if (this.closed) throw unavailable('The event bus is closed');
+    const membership = await this.asked(async () => join(await this.topicsOf(consumer.topics)));
+    const subscription: Subscription = new PostgresSubscription(this.pool, consumer, membership, this.limits, () =>
+      this.subscriptions.delete(subscription),
+    );
+    this.subscriptions.add(subscription);
+    return subscription;
+  }
+
+  private async asked<T>(ask: () => Promise<T>): Promise<T> {
+    try {
+      return await ask();
+    } catch (error) {
+      throw isDomainError(error) ? error : unavailable('The event bus does not answer', error);
     }
-    const messages = await this.log.read(topic, partition, fromOffset, limit, this.limits.batchBytesMax);
-    return messages.filter(({ offset }) => offset >= fromOffset).slice(0, limit);
-  }
-
-  /** How far each partition of a topic goes; empty when there is no such topic. */
-  heads(topic: string): Promise<PartitionHead[]> {
-    return this.log.heads(topic);
-  }
-
-  /** Takes no more, waits until everything taken has settled, and lets go of its own connections. */
-  close(): Promise<void> {
-    this.closed ??= this.queue.drain().then(() => this.endPool());
-    return this.closed;
   }
 
   private async append(messages: readonly EncodedMessage[]): Promise<void> {
@@ -147,7 +228,8 @@ export class PostgresEventBus implements EventPublisher {
 const openPool = (url: string, queryMsMax: number, observer: EventBusObserver | undefined): pg.Pool => {
   const pool = new pg.Pool({
     connectionString: url,
-    max: 3,
+    // Two for publishing and questions; each subscription keeps one for itself.
+    max: 24,
     connectionTimeoutMillis: queryMsMax,
     // The server gives up as well, so that a statement whose caller is gone does not append long after it was published again.
     statement_timeout: queryMsMax,

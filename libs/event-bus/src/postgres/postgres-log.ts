@@ -1,27 +1,18 @@
-import type { BusMessage } from '@pca/contracts';
 import type pg from 'pg';
-import { type PackedRows, type Topic, unpackRow } from './packed-rows.js';
+import type { PartitionLag, PartitionOffsets } from '../event-bus.js';
+import type { PackedRows, Topic } from './packed-rows.js';
+import { postgresGroupSchema } from './postgres-group-schema.js';
+import { postgresGuestSchema } from './postgres-guest-schema.js';
 import { postgresLogSchema } from './postgres-log-schema.js';
 
-export interface StoredMessage extends BusMessage {
-  readonly partition: number;
-  /** Dense from 0 within the partition. */
-  readonly offset: number;
+export interface Retention {
+  readonly keepSeconds: number;
+  readonly groupKeepSeconds: number;
+  readonly segmentSeconds: number;
+  readonly logBytesMax: number;
 }
 
-export interface PartitionHead {
-  readonly partition: number;
-  /** The offset that the next message gets, which is also how many there ever were. */
-  readonly nextOffset: number;
-}
-
-interface LogRow {
-  end_offset: string;
-  n: number;
-  data: Buffer;
-}
-
-/** The statements of the log; every one is bounded in time by `queryMsMax`. */
+/** The statements of the log that need no session; every one is bounded in time by `queryMsMax`. */
 export class PostgresLog {
   constructor(
     private readonly pool: pg.Pool,
@@ -29,19 +20,13 @@ export class PostgresLog {
   ) {}
 
   async migrate(): Promise<void> {
-    await this.query(postgresLogSchema);
+    await this.query(postgresLogSchema + postgresGroupSchema + postgresGuestSchema);
   }
 
   /** Makes what is not there yet, with the number of partitions given; what is there keeps its own. */
   async ensureTopics(partitions: ReadonlyMap<string, number>): Promise<Map<string, Topic>> {
     const names = [...partitions.keys()];
-    await this.query(
-      `with made as (
-         insert into bus.topic (name, partitions) select name, n from unnest($1::text[], $2::int[]) as t (name, n) order by name
-         on conflict (name) do nothing returning id, partitions
-       ) insert into bus.head (topic_id, partition) select id, p from made, generate_series(0, partitions - 1) as p`,
-      [names, [...partitions.values()]],
-    );
+    await this.query('select bus.ensure_topics($1, $2)', [names, [...partitions.values()]]);
     const { rows } = await this.query<Topic & { name: string }>('select id, name, partitions from bus.topic where name = any ($1)', [
       names,
     ]);
@@ -53,35 +38,62 @@ export class PostgresLog {
     await this.query('select bus.append($1, $2, $3, $4, $5)', [topicIds, partitions, counts, sizes, data]);
   }
 
-  /**
-   * Whole rows, from the one that holds `fromOffset` on, until they hold `messagesMax` messages or `bytesMax` bytes; at least one if there
-   * is one.
-   */
-  async read(topic: string, partition: number, fromOffset: number, messagesMax: number, bytesMax: number): Promise<StoredMessage[]> {
-    const { rows } = await this.query<LogRow>(
-      `select end_offset, n, data from (
-         select end_offset, n, data,
-           sum(n) over w - n as messages_before, sum(octet_length(data)) over w - octet_length(data) as bytes_before
-         from (
-           select end_offset, n, data from bus.log
-           where topic_id = (select id from bus.topic where name = $1) and partition = $2 and end_offset > $3
-           order by end_offset limit $4
-         ) l window w as (order by end_offset)
-       ) l where messages_before < $4 and bytes_before < $5 order by end_offset`,
-      [topic, partition, fromOffset, messagesMax, bytesMax],
-    );
-    return rows.flatMap(({ end_offset, n, data }) => {
-      const first = Number(end_offset) - n;
-      return unpackRow(topic, n, data).map((message, i) => ({ ...message, partition, offset: first + i }));
-    });
-  }
-
-  async heads(topic: string): Promise<PartitionHead[]> {
-    const { rows } = await this.query<{ partition: number; next_offset: string }>(
-      `select partition, next_offset from bus.head where topic_id = (select id from bus.topic where name = $1) order by partition`,
+  async offsets(topic: string): Promise<PartitionOffsets[]> {
+    const { rows } = await this.query<{ partition: number; start: string; end: string }>(
+      `select h.partition, min(s.first_offset) as start, h.next_offset as end
+       from bus.topic t join bus.head h on h.topic_id = t.id join bus.segment_start s using (topic_id, partition)
+       where t.name = $1 group by h.partition, h.next_offset order by h.partition`,
       [topic],
     );
-    return rows.map(({ partition, next_offset }) => ({ partition, nextOffset: Number(next_offset) }));
+    return rows.map(({ partition, start, end }) => ({ partition, start: Number(start), end: Number(end) }));
+  }
+
+  async join(group: string, topics: readonly string[], latest: boolean): Promise<{ consumerId: number; topicId: number; topic: string }[]> {
+    const { rows } = await this.query<{ consumer_id: number; topic_id: number; topic: string }>(
+      'select * from bus.join_group($1, $2, $3)',
+      [group, topics, latest],
+    );
+    return rows.map(({ consumer_id, topic_id, topic }) => ({ consumerId: consumer_id, topicId: topic_id, topic }));
+  }
+
+  async lag(group: string): Promise<PartitionLag[]> {
+    const { rows } = await this.query<{ topic: string; partition: number; position: string; lag: string }>(
+      `select t.name as topic, u.partition, u.next_offset as position, greatest(0, h.next_offset - u.next_offset) as lag
+       from bus.consumer c join bus.topic t on t.id = c.topic_id join bus.cursor u on u.consumer_id = c.id
+       join bus.head h on h.topic_id = c.topic_id and h.partition = u.partition
+       where c.group_name = $1 order by t.name, u.partition`,
+      [group],
+    );
+    return rows.map(({ topic, partition, position, lag }) => ({ topic, partition, position: Number(position), lag: Number(lag) }));
+  }
+
+  async members(group: string, topic: string): Promise<number> {
+    const { rows } = await this.query<{ members: string | null }>(
+      `select sum(bus.members(c.id)) as members from bus.consumer c join bus.topic t on t.id = c.topic_id
+       where c.group_name = $1 and t.name = $2`,
+      [group, topic],
+    );
+    return Number(rows[0]?.members ?? 0);
+  }
+
+  async seek(group: string, topic: string, positions: ReadonlyMap<number, number>): Promise<void> {
+    await this.query(
+      `update bus.cursor u set next_offset = p.position, attempt = 0, begun_until = 0
+       from unnest($3::int[], $4::bigint[]) as p (partition, position), bus.consumer c join bus.topic t on t.id = c.topic_id
+       where c.group_name = $1 and t.name = $2 and u.consumer_id = c.id and u.partition = p.partition`,
+      [group, topic, [...positions.keys()], [...positions.values()]],
+    );
+  }
+
+  /** What the retention did; undefined when another process is at it. */
+  async maintain(retention: Retention): Promise<{ bytes: number; segments: number; cappedBytes: number } | undefined> {
+    const { keepSeconds, groupKeepSeconds, segmentSeconds, logBytesMax } = retention;
+    const { rows } = await this.query<{ bytes: string; segments: number; capped_bytes: string }>(
+      'select * from bus.maintain(make_interval(secs => $1), make_interval(secs => $2), make_interval(secs => $3), $4)',
+      [keepSeconds, groupKeepSeconds, segmentSeconds, logBytesMax],
+    );
+    const row = rows[0];
+    return row && { bytes: Number(row.bytes), segments: row.segments, cappedBytes: Number(row.capped_bytes) };
   }
 
   private query<R extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<pg.QueryResult<R>> {

@@ -1,0 +1,65 @@
+/**
+ * Two functions for programs that are not ours and speak SQL alone; AsyncAPI points at them.
+ *
+ * - `bus.publish(topic, key, envelope)`: durable when its transaction is. The partition is chosen as every other publisher chooses it. It
+ *   holds the lock of the partition until the caller's transaction ends, so that is to be short.
+ * - `bus.read(topic, partition, from_offset, messages_max)`: positions are the reader's own to keep.
+ */
+export const postgresGuestSchema = `
+create or replace function bus.partition_of(in_key text, in_partitions int) returns int language plpgsql immutable as $$
+declare
+  -- MurmurHash2 as Kafka's default partitioner has it, in 64 bits cut to 32.
+  bytes bytea := convert_to(in_key, 'UTF8');
+  length int := octet_length(convert_to(in_key, 'UTF8'));
+  m constant bigint := 1540483477;
+  mask constant bigint := 4294967295;
+  h bigint := (2538058380::bigint # length) & mask;
+  k bigint;
+  at int := 0;
+begin
+  while at + 4 <= length loop
+    k := get_byte(bytes, at) | get_byte(bytes, at + 1) << 8 | get_byte(bytes, at + 2) << 16 | get_byte(bytes, at + 3)::bigint << 24;
+    k := (k * m) & mask;
+    k := ((k # (k >> 24)) * m) & mask;
+    h := ((h * m) & mask) # k;
+    at := at + 4;
+  end loop;
+  if at < length then
+    for rest in reverse length - 1 .. at loop
+      h := h # (get_byte(bytes, rest)::bigint << (8 * (rest - at)));
+    end loop;
+    h := (h * m) & mask;
+  end if;
+  h := ((h # (h >> 13)) * m) & mask;
+  h := h # (h >> 15);
+  return (h & 2147483647) % in_partitions;
+end $$;
+create or replace function bus.publish(in_topic text, in_key text, in_envelope jsonb) returns void language plpgsql as $$
+declare
+  topic bus.topic;
+  line bytea;
+begin
+  select * into topic from bus.topic where name = in_topic;
+  if topic.id is null then
+    raise exception 'there is no topic %', in_topic using errcode = 'no_data_found';
+  end if;
+  if in_key is null or in_envelope ->> 'id' is null or in_envelope ->> 'type' is null then
+    raise exception 'a message has a key, and an envelope with id and type' using errcode = 'invalid_parameter_value';
+  end if;
+  line := convert_to(format('{"key":%s,"envelope":%s}', to_json(in_key), in_envelope), 'UTF8');
+  if octet_length(line) > 1048576 or octet_length(convert_to(in_key, 'UTF8')) not between 1 and 1024 then
+    raise exception 'a message has at most 1048576 bytes, and its key 1 to 1024' using errcode = 'program_limit_exceeded';
+  end if;
+  perform bus.append(array[topic.id], array[bus.partition_of(in_key, topic.partitions)], array[1], array[octet_length(line)], line);
+end $$;
+create or replace function bus.read(in_topic text, in_partition int, in_from_offset bigint, in_messages_max int)
+returns table ("offset" bigint, key text, envelope json) language sql stable as $$
+  select * from (
+    select f.end_offset - f.n + m.i - 1 as "offset", m.line::json ->> 'key', m.line::json -> 'envelope'
+    from bus.topic t
+    cross join lateral bus.fetch(array[t.id], array[in_partition], array[in_from_offset], in_messages_max, 8388608) f
+    cross join lateral string_to_table(convert_from(f.data, 'UTF8'), E'\\n') with ordinality as m (line, i)
+    where t.name = in_topic
+  ) l where l."offset" >= in_from_offset order by 1 limit in_messages_max
+$$;
+`;
