@@ -18,6 +18,7 @@ export const asyncapiOf = (version: string, definitions: readonly EventDefinitio
         'What does not parse goes to <topic>.dead-letters with its reason.',
     },
     defaultContentType: 'application/json',
+    servers,
     channels: Object.fromEntries(topics.map((topic) => topicChannel(topic, sorted))),
     operations: Object.fromEntries(topics.flatMap((topic) => operationsOf(topic, sorted))),
     components: {
@@ -27,10 +28,42 @@ export const asyncapiOf = (version: string, definitions: readonly EventDefinitio
   };
 };
 
+/** How a program that is not ours gets onto the bus, whichever engine it runs on. */
+const servers: Json = {
+  kafka: {
+    host: '{brokers}',
+    protocol: 'kafka',
+    description:
+      'BUS=kafka. Key: the partition key in UTF-8, partitioned by murmur2 as Kafka does by default. Value: the envelope as JSON. ' +
+      'Headers: `traceparent` (W3C), and `pca-consumer-group` on a redriven message, which other groups pass over.',
+    variables: { brokers: { description: 'KAFKA_BROKERS' } },
+  },
+  postgres: {
+    host: '{host}',
+    pathname: '/bus',
+    protocol: 'postgres',
+    description:
+      'BUS=postgres. `select bus.publish(topic, key, envelope)` publishes; it is durable when its transaction is, which is to be short. `select * from bus.read(topic, ' +
+      "partition, from_offset, messages_max)` reads; positions are the reader's own to keep. `listen bus` tells the topic of each append.",
+    variables: { host: { description: 'The server of BUS_URL' } },
+  },
+};
+
+/** Names what `$ref` can point at: braces of a parameter have no place in a JSON pointer. */
+export const channelIdOf = (topic: string): string => topic.replaceAll(/[{}]/g, '');
+
+const parametersOf = (topic: string): Json => {
+  const names = [...topic.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
+  return names.length === 0
+    ? {}
+    : { parameters: Object.fromEntries(names.map((name) => [name, { description: `Any ${name} of the bus` }])) };
+};
+
 const topicChannel = (topic: string, definitions: readonly EventDefinition[]): [string, Json] => [
-  topic,
+  channelIdOf(topic),
   {
     address: topic,
+    ...parametersOf(topic),
     messages: Object.fromEntries(of(topic, definitions).map(({ type }) => [type, { $ref: `#/components/messages/${type}` }])),
   },
 ];
@@ -38,14 +71,14 @@ const topicChannel = (topic: string, definitions: readonly EventDefinition[]): [
 const operationsOf = (topic: string, definitions: readonly EventDefinition[]): [string, Json][] => {
   const producers = [...new Set(of(topic, definitions).map(({ producer }) => producer))].sort();
   return producers.map((producer) => [
-    `${producer}-to-${topic}`,
+    `${producer}-to-${channelIdOf(topic)}`,
     {
       action: 'send',
       summary: `${producer} publishes to ${topic}`,
-      channel: { $ref: `#/channels/${topic}` },
+      channel: { $ref: `#/channels/${channelIdOf(topic)}` },
       messages: of(topic, definitions)
         .filter((definition) => definition.producer === producer)
-        .map(({ type }) => ({ $ref: `#/channels/${topic}/messages/${type}` })),
+        .map(({ type }) => ({ $ref: `#/channels/${channelIdOf(topic)}/messages/${type}` })),
     },
   ]);
 };

@@ -4,7 +4,7 @@ import specs from '@asyncapi/specs';
 import { eventDefinitions } from '@pca/contracts';
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
-import { asyncapiOf, keyTemplateOf } from './asyncapi.ts';
+import { asyncapiOf, channelIdOf, keyTemplateOf } from './asyncapi.ts';
 
 interface Document {
   channels: Record<string, { messages: Record<string, { $ref: string }> }>;
@@ -31,7 +31,7 @@ describe('asyncapiOf', () => {
 
   it('has every event on the channel of its topic, and every reference leads somewhere', () => {
     for (const { type, topic } of eventDefinitions()) {
-      expect(document.channels[topic]?.messages[type]).toEqual({ $ref: `#/components/messages/${type}` });
+      expect(document.channels[channelIdOf(topic)]?.messages[type]).toEqual({ $ref: `#/components/messages/${type}` });
     }
     const refs = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path]) => path ?? '');
     expect(refs.length).toBeGreaterThan(eventDefinitions().length);
