@@ -66,9 +66,10 @@ export const measureGrowth = async (systems, servers, { events, gates }) => {
   for (const [name, system] of systems) {
     const peaks = await measureOne(system, servers[system.server], events);
     const names = Object.keys(peaks[0]);
+    const labels = { rest: 'tables beside the log', ...system.labels };
     console.log(`\n${system.title}, ${events.toLocaleString('en-US')} events: peaks of each fifth in MB\n`);
     printTable(
-      ['events', ...names.map((each) => { rest: 'tables beside the log', ...system.labels }[each] ?? each)],
+      ['events', ...names.map((each) => labels[each] ?? each)],
       peaks.map((peak, n) => [((events / legs) * (n + 1)).toLocaleString('en-US'), ...names.map((each) => peak[each].toFixed(1))]),
     );
     const [first, last] = [peaks[0], peaks.at(-1)];

@@ -42,8 +42,9 @@ const startRole = async (side, { file }, place) => {
 };
 
 /**
- * A writer and a consumer of one system, each a process of its own, on tables or a topic of their own, which the consumer makes. `leg` sends the next `count` events
- * through, and resolves when the last one is handled and that is committed; CPU is in seconds per 100,000 events.
+ * A writer and a consumer of one system, each a process of its own, on tables or a topic of their own, which the consumer makes. `leg`
+ * sends the next `count` events through, and resolves when the last one is handled and that is committed; CPU is in seconds per 100,000
+ * events.
  */
 export const openSession = async (system, server) => {
   const place = { ...load, ...system.load, ...(await server.makePlace()) };
