@@ -70,7 +70,7 @@ const gates = makeGates();
 const servers = {};
 try {
   for (const part of parts) for (const { server } of systemsOf(part).values()) servers[server] ??= await starts[server]();
-  for (const part of parts) {
+  for (const part of parts.filter((each) => systemsOf(each).size > 0)) {
     // Fewer for a try; more would make the idle part last for hours.
     const events = part === 'idle' ? Math.min(eventsOf.idle, wanted ?? eventsOf.idle) : (wanted ?? eventsOf[part]);
     await measures[part](systemsOf(part), servers, { events, rounds: Number(values.rounds), gates });
