@@ -106,8 +106,8 @@ const launch = async (options: EmbeddedKafkaOptions, dataDir: string, release: (
     throw new EmbeddedKafkaError('START_FAILED', `Kafka did not start: ${cause.message}`, [], { cause });
   });
   void server.exited.then(release);
-  rememberStart(dataDir, { ...ports, keeper: processIdentity(server.keeperPid), server: processIdentity(server.pid) });
   try {
+    rememberStart(dataDir, { ...ports, keeper: processIdentity(server.keeperPid), server: processIdentity(server.pid) });
     await untilReady(server, said, dataDir);
   } catch (error) {
     await server.stop();

@@ -1,9 +1,9 @@
 import type { TestProject } from 'vitest/node';
 import { startSharedPostgres } from './postgres.js';
-import { shareServer } from './shared-server.js';
+import { serveRun } from './run-server.js';
 
 export const setup = async (project: TestProject): Promise<() => Promise<void>> => {
-  const { controlUrl, stop } = await shareServer(async () => {
+  const { controlUrl, stop } = await serveRun(async () => {
     const server = await startSharedPostgres();
     return { address: server.url(), stop: server.stop };
   });

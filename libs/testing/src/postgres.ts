@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { databaseUrl, type EmbeddedPostgres, startEmbeddedPostgres } from '@pca/embedded-postgres';
 import pg from 'pg';
 import { inject } from 'vitest';
-import { askSharedServer } from './shared-server.js';
+import { askRunServer } from './run-server.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -70,7 +70,7 @@ const newDatabase = async (serverUrl: string): Promise<TestDatabase> => {
 
 /** The shared server of this test run, with databases of the caller's own on it. */
 export const testPostgres = async (): Promise<TestPostgres> => {
-  const serverUrl = await askSharedServer(inject('pcaPostgres'), 'Postgres');
+  const serverUrl = await askRunServer(inject('pcaPostgres'), 'Postgres');
   const created: string[] = [];
   return {
     url: (database) => databaseUrl(serverUrl, database),

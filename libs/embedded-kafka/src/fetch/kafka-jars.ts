@@ -1,15 +1,4 @@
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { accessSync, constants, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type FolderLock, lockFolder } from '@pca/embedded-postgres';
 import { EmbeddedKafkaError, howToGetOne } from '../embedded-kafka-error.js';
@@ -126,7 +115,7 @@ const fetchJars = async (folder: string, { java, onNews }: FetchOptions, signal:
  */
 export const kafkaJars = async (options: FetchOptions): Promise<string> => {
   checkJars();
-  if (existsSync(jarsFolder()) && isWhole(jarsFolder())) return jarsFolder();
+  if (isWhole(jarsFolder())) return jarsFolder();
   const folder = cacheFolder();
   ensureFolder(folder);
   const signal = AbortSignal.any([AbortSignal.timeout(fetchMsMax), ...(options.signal ? [options.signal] : [])]);

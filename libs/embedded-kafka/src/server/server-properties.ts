@@ -65,12 +65,12 @@ export const serverProperties = (input: ServerPropertiesInput): string =>
     .map(([name, value]) => `${name}=${escaped(value)}\n`)
     .join('');
 
-/** Warnings, and the one line that tells that the broker is ready. */
+/** Warnings, with the top of their stacks, and the one line that tells that the broker is ready. */
 export const logProperties = `status = error
 appender.out.type = Console
 appender.out.name = STDOUT
 appender.out.layout.type = PatternLayout
-appender.out.layout.pattern = %p %c{1} %m%n
+appender.out.layout.pattern = %p %c{1} %m%n%ex{12}
 rootLogger.level = warn
 rootLogger.appenderRef.out.ref = STDOUT
 logger.server.name = kafka.server.KafkaRaftServer

@@ -34,7 +34,10 @@ export const faultOf = (log: readonly string[], dataDir: string): EmbeddedKafkaE
   const text = log.join('\n');
   if (/No space left on device/.test(text)) return new EmbeddedKafkaError('DISK_FULL', `No space left on the disk of ${dataDir}`, log);
   if (/Address already in use/.test(text)) return new EmbeddedKafkaError('PORT_TAKEN', 'A port for Kafka was taken meanwhile', log);
-  const telling = log.find((line) => /^(FATAL|ERROR)|Exception/.test(line)) ?? log.at(-1) ?? 'it said nothing';
+  const exception = log
+    .map((line) => /(?:^|\s)(?:\w+\.)+(\w+(?:Exception|Error): .+)$/.exec(line)?.[1])
+    .find((message) => message !== undefined);
+  const telling = exception ?? log.find((line) => /^(FATAL|ERROR)/.test(line)) ?? log.at(-1) ?? 'it said nothing';
   return new EmbeddedKafkaError('START_FAILED', `Kafka did not start: ${telling}`, log);
 };
 

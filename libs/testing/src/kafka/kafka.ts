@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EmbeddedKafka, embeddedKafkaMissing, type EmbeddedKafkaOptions, startEmbeddedKafka } from '@pca/embedded-kafka';
 import { inject } from 'vitest';
 import { requires } from '../requires.js';
-import { askSharedServer } from '../shared-server.js';
+import { askRunServer } from '../run-server.js';
+import { type SecureAccess, secureListener } from './secure-listener.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -26,6 +27,8 @@ export interface PrivateKafka {
   readonly server: EmbeddedKafka;
   /** For KAFKA_BROKERS; stays the same over kill() and start(). */
   readonly brokers: string;
+  /** The way in for the users of the options; undefined when there are none. */
+  readonly secure: SecureAccess | undefined;
   /** Ends the broker as kill -9 does. Resolves when it is gone. */
   kill(): Promise<void>;
   /** Starts it again on the same data and ports. */
@@ -34,7 +37,10 @@ export interface PrivateKafka {
   stop(): Promise<void>;
 }
 
-type PrivateKafkaOptions = Pick<EmbeddedKafkaOptions, 'settings' | 'listeners' | 'scramUsers' | 'onLog'>;
+interface PrivateKafkaOptions extends Pick<EmbeddedKafkaOptions, 'settings' | 'listeners' | 'onLog'> {
+  /** Names and passwords (letters and digits) of a second way in, with TLS and SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. */
+  readonly users?: Readonly<Record<string, string>>;
+}
 
 const folder = (): string => join(tmpdir(), `pca-test-kafka-${randomBytes(6).toString('hex')}`);
 
@@ -48,18 +54,28 @@ export const requiresKafka = async (): Promise<boolean> => {
 };
 
 /** The shared broker of this test run. Callers name topics and groups of their own. */
-export const testKafka = async (): Promise<TestKafka> => ({ brokers: await askSharedServer(inject('pcaKafka'), 'Kafka') });
+export const testKafka = async (): Promise<TestKafka> => ({ brokers: await askRunServer(inject('pcaKafka'), 'Kafka') });
 
 /** A broker of the caller's own, to be killed and started again at will. */
-export const startPrivateKafka = async (options: PrivateKafkaOptions = {}): Promise<PrivateKafka> => {
+export const startPrivateKafka = async ({ users, onLog, ...options }: PrivateKafkaOptions = {}): Promise<PrivateKafka> => {
   const dataDir = folder();
+  await mkdir(dataDir, { mode: 0o700 });
+  const secure = users && (await secureListener(dataDir, users));
   const launch = (port?: number): Promise<EmbeddedKafka> =>
-    startEmbeddedKafka({ dataDir, ...options, ...(port === undefined ? {} : { port }) });
+    startEmbeddedKafka({
+      dataDir,
+      listeners: [...(options.listeners ?? []), ...(secure ? [secure.listener] : [])],
+      settings: { ...secure?.settings, ...options.settings },
+      ...(users && { scramUsers: users }),
+      ...(onLog && { onLog }),
+      ...(port === undefined ? {} : { port }),
+    });
   let server = await launch();
   const { port, brokers } = server;
   return {
     dataDir,
     brokers,
+    secure: secure?.access,
     get server() {
       return server;
     },

@@ -8,14 +8,14 @@ interface Startable {
   stop(): Promise<void>;
 }
 
-export interface SharedServer {
+export interface RunServer {
   /** Where to ask; only who knows the whole of it gets an answer. */
   readonly controlUrl: string;
   stop(): Promise<void>;
 }
 
 /** One server for the whole test run, started when the first spec asks for it: a run without such specs does not pay for it. */
-export const shareServer = async (start: () => Promise<Startable>): Promise<SharedServer> => {
+export const serveRun = async (start: () => Promise<Startable>): Promise<RunServer> => {
   let shared: Promise<Startable> | undefined;
   const path = `/${randomUUID()}`;
   const control = createServer((request, response) => {
@@ -38,7 +38,7 @@ export const shareServer = async (start: () => Promise<Startable>): Promise<Shar
 };
 
 /** The address of the server behind a control URL, which is started if it is not there yet. */
-export const askSharedServer = async (controlUrl: string, name: string): Promise<string> => {
+export const askRunServer = async (controlUrl: string, name: string): Promise<string> => {
   const response = await fetch(controlUrl);
   const address = await response.text();
   if (!response.ok) throw new Error(`The test run has no ${name}: ${address}`);
