@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -22,8 +22,8 @@ beforeAll(() => {
       test) echo "data $PCA_SAMPLE_DATA, CI $CI"; printf '%b' "$CLOSING"; exit \${TEST:-0} ;;
     esac`,
   );
-  program('chromium', '');
-  program('redis-server', '');
+  for (const name of ['chromium', 'redis-server', 'java', 'mvn']) program(name, '');
+  program('apt-get', 'echo "apt-get $*"');
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -41,6 +41,23 @@ describe('.ci/run', () => {
     const { status, last, stdout } = run({});
     expect({ status, last }).toEqual({ status: 0, last: '12 passed, 0 failed' });
     expect(stdout).toContain(`data ${folder}/shared/data, CI true`);
+  });
+
+  // Broken by: a test that needs a program which nothing installs.
+  it('installs the programs that are missing, and no others', () => {
+    const tools = join(folder, 'tools');
+    mkdirSync(tools);
+    for (const name of ['bash', 'dirname', 'mktemp', 'timeout', 'tee', 'grep', 'tail', 'rm', 'sh']) {
+      const path = spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).stdout.trim();
+      symlinkSync(path, join(tools, name));
+    }
+    for (const name of ['npm', 'apt-get', 'redis-server', 'java']) symlinkSync(join(folder, 'bin', name), join(tools, name));
+    const { status, stdout } = run({ PATH: tools });
+    expect(status).toBe(0);
+    expect(stdout.split('\n').filter((line) => /installing|apt-get/.test(line))).toEqual([
+      '== installing chromium maven',
+      'apt-get update -qq',
+    ]);
   });
 
   it.each([
