@@ -46,9 +46,17 @@ export interface ConsumeOptions {
 export interface SubscribeOptions extends ConsumeOptions {
   /** The consumer group: each message goes to one of its members, and the group's position outlives them all. */
   readonly group: string;
+  /**
+   * Under each number the group's positions begin anew, which is how it replays: 0 where nothing is said. Dead letters, reports and messages
+   * for the group alone know its name only; `lag` and `seek` take `positionsName`.
+   */
+  readonly generation?: number;
   /** Where a group that has no position yet begins; `earliest` where nothing is said. */
   readonly from?: 'earliest' | 'latest';
 }
+
+/** The name under which the positions of a group in a generation are kept. `#` is in no group's name. */
+export const positionsName = (group: string, generation: number): string => (generation === 0 ? group : `${group}#${generation}`);
 
 export interface BroadcastOptions extends ConsumeOptions {
   /** `latest`, which is what is published after the call resolves, where nothing is said; `earliest`: everything that is kept. */

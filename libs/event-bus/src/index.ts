@@ -1,4 +1,4 @@
-export { decodeMessage, encodeMessage, type EncodedMessage } from './encode-message.js';
+export { decodeMessage, encodeMessage, type EncodedMessage, lineOf } from './encode-message.js';
 export {
   type BatchHandler,
   type BroadcastOptions,
@@ -10,6 +10,7 @@ export {
   type Outcome,
   type PartitionLag,
   type PartitionOffsets,
+  positionsName,
   skipped,
   type SubscribeOptions,
   type Subscription,

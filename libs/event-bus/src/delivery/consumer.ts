@@ -2,7 +2,7 @@ import { DomainError } from '@pca/errors';
 import type { LimitFunction } from 'p-limit';
 import pLimit from 'p-limit';
 import { checkTopic } from '../encode-message.js';
-import type { BatchHandler, ConsumeOptions } from '../event-bus.js';
+import { type BatchHandler, type ConsumeOptions, positionsName } from '../event-bus.js';
 import type { EventBusObserver } from '../event-bus-observer.js';
 import type { EventPublisher } from '../event-publisher.js';
 import { Gate } from './gate.js';
@@ -30,6 +30,8 @@ export class Consumer {
   readonly retryMs: number;
   readonly gate = new Gate();
   readonly limit: LimitFunction;
+  /** Under which the group's positions are kept; undefined for a broadcast. */
+  readonly positions: string | undefined;
   /** Partitions that are this member's now. */
   partitions = 0;
 
@@ -39,6 +41,7 @@ export class Consumer {
     readonly group: string | undefined,
     options: ConsumeOptions,
     readonly host: ConsumerHost,
+    generation = 0,
   ) {
     if (group !== undefined && !groupPattern.test(group))
       throw new DomainError('BAD_USER_INPUT', 'A group is 1 to 200 letters, digits, ".", "_", ":", "@" or "-"');
@@ -51,6 +54,7 @@ export class Consumer {
     this.attemptsMax = within('attemptsMax', options.attemptsMax ?? 5, 1, 100);
     this.retryMs = within('retryMs', options.retryMs ?? 100, 1, 60_000);
     this.limit = pLimit(this.concurrency);
+    this.positions = group === undefined ? undefined : positionsName(group, within('generation', generation, 0, 2 ** 31 - 1));
   }
 
   /** The group's name in reports. */

@@ -5,14 +5,15 @@ import pg from 'pg';
 import { AppendQueue, type AppendQueueLimits } from '../append-queue.js';
 import { Consumer, type ConsumerHost } from '../delivery/consumer.js';
 import { type EncodedMessage, encodeMessage, messageBytesMaxDefault } from '../encode-message.js';
-import type {
-  BroadcastOptions,
-  EventBus,
-  EventBusAdmin,
-  PartitionLag,
-  PartitionOffsets,
-  SubscribeOptions,
-  Subscription,
+import {
+  type BroadcastOptions,
+  type EventBus,
+  type EventBusAdmin,
+  type PartitionLag,
+  type PartitionOffsets,
+  positionsName,
+  type SubscribeOptions,
+  type Subscription,
 } from '../event-bus.js';
 import type { EventBusObserver } from '../event-bus-observer.js';
 import { BroadcastMembership, GroupMembership, type Membership } from './membership.js';
@@ -109,11 +110,12 @@ export class PostgresEventBus implements EventBus, EventBusAdmin {
     await this.send(messages);
   }
 
-  async subscribe({ group, from = 'earliest', ...options }: SubscribeOptions): Promise<Subscription> {
-    const consumer = new Consumer(group, options, this.host);
+  async subscribe({ group, generation = 0, from = 'earliest', ...options }: SubscribeOptions): Promise<Subscription> {
+    const consumer = new Consumer(group, options, this.host, generation);
+    const positions = positionsName(group, generation);
     return this.open(consumer, async (topics) => {
-      const joined = await this.log.join(group, consumer.topics, from === 'latest');
-      return new GroupMembership(group, joined, new Map([...topics].map(([name, { partitions }]) => [name, partitions])));
+      const joined = await this.log.join(positions, consumer.topics, from === 'latest');
+      return new GroupMembership(positions, joined, new Map([...topics].map(([name, { partitions }]) => [name, partitions])));
     });
   }
 

@@ -92,7 +92,7 @@ export class PostgresSubscription implements Subscription {
         this.nudge();
       },
       onBalance: (group) => {
-        if (group !== this.consumer.group || !this.life) return;
+        if (group !== this.consumer.positions || !this.life) return;
         this.life.balanceAt = 0;
         this.nudge();
       },
@@ -207,7 +207,7 @@ export class PostgresSubscription implements Subscription {
     await this.membership.leave(life.session);
   }
 
-  /** One statement for all partitions that have room. False when there was nothing to fetch. */
+  /** One statement for all partitions that have room. Whether to look again at once. */
   private async fetch(life: Life): Promise<boolean> {
     const hungry = [...life.workers.values()].filter((worker) => worker.isHungry && worker.mayHaveMore);
     if (hungry.length === 0) return false;
@@ -221,25 +221,24 @@ export class PostgresSubscription implements Subscription {
       this.limits.batchBytesMax,
     );
     const byPartition = Map.groupBy(rows, ({ topic_id, partition }) => `${topic_id}/${partition}`);
-    // Where the bytes ended the fetch, those that got nothing may have more.
-    const cut = rows.length > 0;
-    for (const worker of turned) this.offer(worker, byPartition.get(`${worker.place.topicId}/${worker.place.partition}`) ?? [], cut);
-    return cut;
+    // What is appended from here on is told; more may be there already only where a limit ended the fetch.
+    const bytes = rows.reduce((sum, { data }) => sum + data.length, 0);
+    const isCut = bytes >= this.limits.batchBytesMax;
+    for (const worker of turned) this.offer(worker, byPartition.get(`${worker.place.topicId}/${worker.place.partition}`) ?? [], isCut);
+    return isCut;
   }
 
-  private offer(worker: PartitionWorker, rows: readonly LogRow[], cut: boolean): void {
+  private offer(worker: PartitionWorker, rows: readonly LogRow[], isCut: boolean): void {
+    const messages = rows.reduce((sum, { n }) => sum + n, 0);
+    worker.mayHaveMore ||= isCut || messages >= this.consumer.batchSize;
     const [first] = rows;
-    if (!first) {
-      worker.mayHaveMore ||= cut;
-      return;
-    }
+    if (!first) return;
     const begins = Number(first.end_offset) - first.n;
     const { topic } = worker.place;
     // Offsets are dense, so a gap is what the retention took.
     if (begins > worker.fetchFrom) this.consumer.host.observer.missed?.(this.consumer.name, topic, begins - worker.fetchFrom);
     const received = rows.flatMap((row) => unpackRow(topic, row, worker.fetchFrom));
     worker.fetchFrom = (received.at(-1)?.offset ?? worker.fetchFrom) + 1;
-    worker.mayHaveMore = true;
     worker.offer(received);
   }
 }
