@@ -1,10 +1,10 @@
 import type pg from 'pg';
 import type { Consumer } from '../delivery/consumer.js';
 import { waitMs } from '../delivery/gate.js';
+import { PartitionWorker } from '../delivery/partition-worker.js';
 import type { Subscription } from '../event-bus.js';
 import type { ConsumedTopic, Membership } from './membership.js';
 import { type LogRow, unpackRow } from './packed-rows.js';
-import { PartitionWorker } from './partition-worker.js';
 import { PostgresSession } from './postgres-session.js';
 
 export interface PostgresSubscriptionLimits {
@@ -19,10 +19,12 @@ const pollMs = 500;
 const balanceMs = 1_000;
 const reconnectMsMax = 5_000;
 
+type Worker = PartitionWorker<ConsumedTopic & { readonly partition: number }>;
+
 /** What lives as long as one connection. */
 interface Life {
   readonly session: PostgresSession;
-  readonly workers: Map<string, PartitionWorker>;
+  readonly workers: Map<string, Worker>;
   readonly ends: Map<string, Promise<void>>;
   broken: Error | undefined;
   balanceAt: number;
@@ -183,7 +185,7 @@ export class PostgresSubscription implements Subscription {
   }
 
   /** When the calls under way have ended, which may take as long as they like: the other partitions go on. */
-  private async giveBack(life: Life, topic: ConsumedTopic, worker: PartitionWorker): Promise<void> {
+  private async giveBack(life: Life, topic: ConsumedTopic, worker: Worker): Promise<void> {
     try {
       await this.endWorker(life, worker);
       await this.membership.release(life.session, topic, worker.place.partition);
@@ -193,7 +195,7 @@ export class PostgresSubscription implements Subscription {
     }
   }
 
-  private async endWorker(life: Life, worker: PartitionWorker): Promise<void> {
+  private async endWorker(life: Life, worker: Worker): Promise<void> {
     const key = `${worker.place.topicId}/${worker.place.partition}`;
     worker.stop();
     await life.ends.get(key);
@@ -228,7 +230,7 @@ export class PostgresSubscription implements Subscription {
     return isCut;
   }
 
-  private offer(worker: PartitionWorker, rows: readonly LogRow[], isCut: boolean): void {
+  private offer(worker: Worker, rows: readonly LogRow[], isCut: boolean): void {
     const messages = rows.reduce((sum, { n }) => sum + n, 0);
     worker.mayHaveMore ||= isCut || messages >= this.consumer.batchSize;
     const [first] = rows;

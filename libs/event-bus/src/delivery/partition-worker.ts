@@ -1,8 +1,13 @@
-import type { Consumer } from '../delivery/consumer.js';
-import { type Begun, type Cursor, PartitionDelivery, type Received } from '../delivery/partition-delivery.js';
+import type { Consumer } from './consumer.js';
+import { type Begun, type Cursor, PartitionDelivery, type Received } from './partition-delivery.js';
+
+export interface Place {
+  readonly topic: string;
+  readonly partition: number;
+}
 
 /** One partition of one member: what was fetched for it, and its delivery, until it is stopped. */
-export class PartitionWorker {
+export class PartitionWorker<P extends Place = Place> {
   /** The offset from which to fetch next. */
   fetchFrom: number;
   /** Whether something may be there to be fetched. */
@@ -14,7 +19,7 @@ export class PartitionWorker {
 
   /** `onHungry` is told whenever there is room for another fetch. */
   constructor(
-    readonly place: { readonly topic: string; readonly topicId: number; readonly consumerId: number; readonly partition: number },
+    readonly place: P,
     position: number,
     begun: Begun | undefined,
     cursor: Cursor,
