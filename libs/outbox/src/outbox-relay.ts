@@ -1,12 +1,16 @@
+import type { BusMessage } from '@pca/contracts';
+import { isDomainError } from '@pca/errors';
 import { decodeMessage, type EventPublisher } from '@pca/event-bus';
 import type pg from 'pg';
 import { backOffMs } from './back-off.js';
-import { RelaySession } from './relay-session.js';
+import { type OutboxRow, RelaySession } from './relay-session.js';
 
 /** Where the relay reports what it does, for metrics. None of these may throw. */
 export interface OutboxRelayObserver {
   /** So many messages were published and removed, in so many seconds. */
   relayed?(messages: number, seconds: number): void;
+  /** A row that can never be published was taken out of the way, and its event is not on the bus: somebody must act. */
+  buried?(row: { readonly id: string; readonly topic: string }, reason: string): void;
   /** This instance became the one that relays, or stopped being it. */
   leading?(leads: boolean): void;
 }
@@ -28,6 +32,8 @@ export interface OutboxRelayOptions {
 
 // Half of what the bus takes in one call, since a page may be over by one message.
 const pageBytesMax = 4 * 1024 * 1024;
+/** What the bus answers to a message that it will never take. */
+const refusals: ReadonlySet<string> = new Set(['PAYLOAD_TOO_LARGE', 'BAD_USER_INPUT']);
 
 /**
  * Publishes what the outbox holds, in the order of the ids, and removes exactly what the bus acknowledged.
@@ -37,8 +43,8 @@ const pageBytesMax = 4 * 1024 * 1024;
  *   read and published again from its start. Of several instances one relays and the others stand by. When it loses its connection while it
  *   publishes, the next one may publish the same page at the same time; since it too begins at the oldest row, the first appearance of each
  *   event keeps its place, and what follows are repeats.
- * - A row that can not be published (a message over a limit that was lowered, a row written by hand) holds back what is behind it, and is
- *   reported at each attempt: losing it, or the order, would be worse.
+ * - A row that can never be published (a message over a limit that was lowered, a row written by hand) is moved to `outbox_dead` once the
+ *   bus has refused it alone, so that it does not hold back what is behind it for ever; it can be put back. An unreachable bus moves nothing.
  */
 export class OutboxRelay {
   private running: Promise<void> | undefined;
@@ -122,13 +128,47 @@ export class OutboxRelay {
   }
 
   private async relayPage(session: RelaySession): Promise<number> {
-    const started = performance.now();
     const rows = await session.page(this.options.batchSize ?? 500, pageBytesMax);
-    if (rows.length === 0) return 0;
-    await this.options.publisher.publish(rows.map(({ topic, message }) => decodeMessage(topic, message)));
-    await session.remove(rows);
-    this.options.observer?.relayed?.(rows.length, (performance.now() - started) / 1000);
+    if (rows.length > 0) await this.relayRows(session, rows);
     return rows.length;
+  }
+
+  /**
+   * Publishes rows in their order and removes them. What the bus refuses for good is parted until the rows that it refuses stand alone: a
+   * refused call has stored nothing, so nothing overtakes anything.
+   */
+  private async relayRows(session: RelaySession, rows: readonly OutboxRow[]): Promise<void> {
+    const started = performance.now();
+    const refusal = await this.publish(rows);
+    const [first] = rows;
+    if (refusal === undefined) {
+      await session.remove(rows);
+      this.options.observer?.relayed?.(rows.length, (performance.now() - started) / 1000);
+    } else if (first && rows.length === 1) {
+      await session.bury(first, refusal);
+      this.options.observer?.buried?.({ id: first.id, topic: first.topic }, refusal);
+    } else {
+      const half = rows.length >> 1;
+      await this.relayRows(session, rows.slice(0, half));
+      await this.relayRows(session, rows.slice(half));
+    }
+  }
+
+  /** Why it can never succeed, if that is so; throws when it may later. */
+  private async publish(rows: readonly OutboxRow[]): Promise<string | undefined> {
+    let messages: BusMessage[];
+    try {
+      messages = rows.map(({ topic, message }) => decodeMessage(topic, message));
+    } catch (error) {
+      return String(error);
+    }
+    try {
+      await this.options.publisher.publish(messages);
+      return undefined;
+    } catch (error) {
+      if (isDomainError(error) && refusals.has(error.code)) return `${error.code}: ${error.message}`;
+      throw error;
+    }
   }
 
   private pause(ms: number, byNudge: boolean): Promise<void> {

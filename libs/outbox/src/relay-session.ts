@@ -9,6 +9,7 @@ export interface OutboxRow {
 // Beside the table's oid in a bigint, so that each outbox of a database has a lock of its own.
 const lockNamespace = 0x70636f62;
 const queryMsMax = 10_000;
+const reasonLengthMax = 1_000;
 
 /**
  * The relay's one connection. The lock that makes it the only relay, its reads and its deletes all live on it: when it breaks, the lock
@@ -57,6 +58,15 @@ export class RelaySession {
 
   async remove(rows: readonly OutboxRow[]): Promise<void> {
     await this.query('delete from outbox where id = any ($1::bigint[])', [rows.map(({ id }) => id)]);
+  }
+
+  /** Moves a row to where it holds nobody back. */
+  async bury({ id }: OutboxRow, reason: string): Promise<void> {
+    await this.query(
+      `with taken as (delete from outbox where id = $1 returning id, enqueued_at, topic, message)
+       insert into outbox_dead (id, enqueued_at, topic, message, reason) select id, enqueued_at, topic, message, $2 from taken`,
+      [id, reason.slice(0, reasonLengthMax)],
+    );
   }
 
   /** Ends the connection, and with it the lock; it does not go back to the pool. */
