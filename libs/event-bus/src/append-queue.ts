@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { DomainError } from '@pca/errors';
 
 export interface AppendQueueLimits {
@@ -62,6 +63,8 @@ export class AppendQueue<T> {
       try {
         await this.append(batch.flatMap((call) => call.items));
         for (const call of batch) this.settle(call).resolve();
+        // Whoever calls again as soon as he is answered gets into the very next append, in place of the one after it.
+        await setImmediate();
       } catch (error) {
         // What waits behind a failure would overtake it once its caller tries again, so all of it fails with it.
         for (const call of [...batch, ...this.calls.splice(0)]) this.settle(call).reject(error);

@@ -16,9 +16,7 @@ export interface EncodedMessage {
   readonly traceparent: string | null;
   /** The envelope as JSON: the serialisation has no line break and no NUL of its own. */
   readonly json: string;
-  /** `{"key":…,"envelope":…}` as one line of JSON. */
-  readonly line: string;
-  /** Length of the line in UTF-8. */
+  /** Length of `lineOf` it in UTF-8. */
   readonly bytes: number;
 }
 
@@ -41,9 +39,7 @@ export const encodeMessage = (message: BusMessage, messageBytesMax = messageByte
   }
   const bytesMax = isDeadLetterTopic(topic) ? deadLetterBytesMax : messageBytesMax;
   const json = JSON.stringify(envelope);
-  const forGroup = consumerGroup === undefined ? '' : `"consumerGroup":${JSON.stringify(consumerGroup)},`;
-  const line = `{"key":${JSON.stringify(key)},${forGroup}"envelope":${json}}`;
-  const bytes = Buffer.byteLength(line);
+  const bytes = Buffer.byteLength(json) + Buffer.byteLength(headOf(message)) + 1;
   if (bytes > bytesMax) {
     throw new DomainError('PAYLOAD_TOO_LARGE', `A message of ${bytes} bytes is over the limit of ${bytesMax}`, {
       topic,
@@ -53,10 +49,18 @@ export const encodeMessage = (message: BusMessage, messageBytesMax = messageByte
     });
   }
   const { traceparent } = envelope;
-  return { topic, key, traceparent, json, line, bytes, ...(consumerGroup !== undefined && { consumerGroup }) };
+  return { topic, key, traceparent, json, bytes, ...(consumerGroup !== undefined && { consumerGroup }) };
 };
 
-/** The message in a line that `encodeMessage` wrote. Throws when the line is something else. */
+const headOf = ({ key, consumerGroup }: Pick<BusMessage, 'key' | 'consumerGroup'>): string => {
+  const forGroup = consumerGroup === undefined ? '' : `"consumerGroup":${JSON.stringify(consumerGroup)},`;
+  return `{"key":${JSON.stringify(key)},${forGroup}"envelope":`;
+};
+
+/** The message as one line of JSON, `{"key":…,"envelope":…}`: what the outbox and the log of Postgres keep. */
+export const lineOf = (message: EncodedMessage): string => `${headOf(message)}${message.json}}`;
+
+/** The message in a line that `lineOf` gave. Throws when the line is something else. */
 export const decodeMessage = (topic: string, line: string): BusMessage => {
   const stored = JSON.parse(line) as Partial<BusMessage> | null;
   const { key, envelope, consumerGroup } = stored ?? {};

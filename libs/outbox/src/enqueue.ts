@@ -1,7 +1,8 @@
 import type { BusMessage } from '@pca/contracts';
 import { DomainError } from '@pca/errors';
-import { encodeMessage } from '@pca/event-bus';
+import { encodeMessage, lineOf } from '@pca/event-bus';
 import type { Queryable } from './outbox-table.js';
+import { silenceSetting } from './silence.js';
 
 /** What one call takes. A transaction may make several. */
 export const enqueueLimits = { messagesMax: 10_000, bytesMax: 32 * 1024 * 1024 } as const;
@@ -12,7 +13,7 @@ export const enqueueLimits = { messagesMax: 10_000, bytesMax: 32 * 1024 * 1024 }
  *
  * The caller has locked its aggregate's row before (several in sorted order), as every writer of the same key does: then rows of one key
  * get their ids in the order in which they commit, and the relay, which goes by id, keeps the order of the key. Nudge the relay after the
- * commit.
+ * commit. In a transaction that replays (`silenceOutbox`) nothing is kept: others were told then.
  *
  * Throws PAYLOAD_TOO_LARGE or BAD_USER_INPUT, before any statement, for what the bus would never take.
  */
@@ -30,7 +31,8 @@ export const enqueue = async (transaction: Queryable, messages: readonly BusMess
     `insert into outbox (topic, message)
      select topic, message
      from unnest(string_to_array($1, E'\\n'), string_to_array($2, E'\\n')) with ordinality as m (topic, message, position)
+     where current_setting('${silenceSetting}', true) is distinct from 'on'
      order by position`,
-    [encoded.map(({ topic }) => topic).join('\n'), encoded.map(({ line }) => line).join('\n')],
+    [encoded.map(({ topic }) => topic).join('\n'), encoded.map(lineOf).join('\n')],
   );
 };

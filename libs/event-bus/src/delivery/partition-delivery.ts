@@ -28,6 +28,8 @@ export interface Cursor {
 
 /** Messages of which one may be the reason for a failure: they are tried again in parts of `size`. */
 interface Suspects {
+  /** The position when they failed. */
+  readonly from: number;
   readonly until: number;
   readonly attempts: number;
   readonly size: number;
@@ -67,7 +69,7 @@ export class PartitionDelivery {
     this.kept = position;
     if (begun && begun.until > position) {
       const size = this.sizeAfter(begun.attempt, begun.until - position);
-      this.suspects.push({ until: begun.until, attempts: begun.attempt, size, afterDeath: true, reason: deathReason });
+      this.suspects.push({ from: position, until: begun.until, attempts: begun.attempt, size, afterDeath: true, reason: deathReason });
     }
   }
 
@@ -87,7 +89,7 @@ export class PartitionDelivery {
       if (!(await this.attempt(next, suspects, signal))) continue;
       at += next.length;
       this.done = endOf(next);
-      this.ahead.clear();
+      for (const offset of this.ahead) if (offset < this.done) this.ahead.delete(offset);
       this.suspects = this.suspects.filter(({ until }) => until > this.done);
     }
   }
@@ -106,7 +108,8 @@ export class PartitionDelivery {
     const [first] = chunk;
     if (!first) throw new Error('The suspects end before the next message');
     // Only one that failed by itself: a limit that was lowered, or is 1, must not take those that were merely beside it.
-    if (suspects && attempt > this.consumer.attemptsMax && suspects.until <= first.offset + 1) {
+    const isAlone = suspects !== undefined && suspects.from === this.done && suspects.until <= first.offset + 1;
+    if (isAlone && attempt > this.consumer.attemptsMax && this.isOurs(first.what)) {
       return this.bury(first, suspects.reason, suspects.attempts, signal);
     }
     await this.cursor.advance(first.offset, { until: endOf(chunk), attempt });
@@ -119,6 +122,10 @@ export class PartitionDelivery {
     }
     await this.suspect(chunk, failure.error, attempt, suspects?.afterDeath ?? false, signal);
     return false;
+  }
+
+  private isOurs(what: Received['what']): what is BusMessage {
+    return isMessage(what) && (what.consumerGroup === undefined || what.consumerGroup === this.consumer.group);
   }
 
   private async suspect(
@@ -134,7 +141,10 @@ export class PartitionDelivery {
     const size = blameless ? chunk.length : this.sizeAfter(attempts, chunk.length);
     const until = endOf(chunk);
     const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    this.suspects = [...this.suspects.filter((wider) => wider.until > until), { until, attempts, size, afterDeath, reason }];
+    this.suspects = [
+      ...this.suspects.filter((wider) => wider.until > until),
+      { from: this.done, until, attempts, size, afterDeath, reason },
+    ];
     if (chunk.length === 1 && attempts >= this.consumer.attemptsMax) return;
     this.failures += 1;
     const ceilingMs = Math.min(longestWaitMs, this.consumer.retryMs * 2 ** Math.min(this.failures - 1, 20));
@@ -158,7 +168,7 @@ export class PartitionDelivery {
       if (!isMessage(what)) {
         if (!(await this.bury(received, what.reason, 0, signal))) return { error: signal.reason };
         this.ahead.add(offset);
-      } else if (what.consumerGroup === undefined || what.consumerGroup === this.consumer.group) {
+      } else if (this.isOurs(what)) {
         messages.push({ ...what, partition: this.place.partition, offset, attempt });
       }
     }

@@ -13,18 +13,23 @@ export class PartitionWorker<P extends Place = Place> {
   /** Whether something may be there to be fetched. */
   mayHaveMore = true;
   private waiting: Received[] | undefined;
+  /** How many messages are being delivered. */
+  private delivering = 0;
   private readonly stopped = new AbortController();
   private readonly delivery: PartitionDelivery;
   private wake: () => void = () => undefined;
 
-  /** `onHungry` is told whenever there is room for another fetch. */
+  /**
+   * `onHungry` is told whenever there is room for another fetch, and answers whether an offer will follow in any case, an empty one perhaps:
+   * then the position is kept together with the beginning of that, and otherwise by itself.
+   */
   constructor(
     readonly place: P,
     position: number,
     begun: Begun | undefined,
     cursor: Cursor,
-    consumer: Consumer,
-    private readonly onHungry: () => void,
+    private readonly consumer: Consumer,
+    private readonly onHungry: () => boolean | void,
   ) {
     this.fetchFrom = position;
     this.delivery = new PartitionDelivery(place, position, begun, cursor, consumer);
@@ -34,10 +39,16 @@ export class PartitionWorker<P extends Place = Place> {
     return this.delivery.position;
   }
 
+  /**
+   * Whether to fetch for it. Beside a delivery only where that is a whole batch, as when it catches up: small ones are better fetched
+   * together with those of the other partitions.
+   */
   get isHungry(): boolean {
-    return this.waiting === undefined && !this.stopped.signal.aborted;
+    const hasRoom = this.delivering === 0 || this.delivering >= this.consumer.batchSize;
+    return this.waiting === undefined && hasRoom && !this.stopped.signal.aborted;
   }
 
+  /** What a fetch brought, perhaps nothing. */
   offer(received: Received[]): void {
     this.waiting = received;
     this.wake();
@@ -53,14 +64,13 @@ export class PartitionWorker<P extends Place = Place> {
   async run(): Promise<void> {
     const { signal } = this.stopped;
     while (!signal.aborted) {
-      const received = this.waiting;
-      if (received) {
-        this.waiting = undefined;
-        // The next fetch goes on beside the delivery of this one.
-        this.onHungry();
-        await this.delivery.deliver(received, signal);
-      } else {
-        await this.delivery.settle();
+      const received = this.waiting ?? [];
+      this.waiting = undefined;
+      this.delivering = received.length;
+      const isOfferSure = this.isHungry && this.onHungry();
+      if (received.length > 0) await this.delivery.deliver(received, signal);
+      else {
+        if (!isOfferSure) await this.delivery.settle();
         await this.offered();
       }
     }

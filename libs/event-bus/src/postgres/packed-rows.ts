@@ -1,4 +1,4 @@
-import { decodeMessage, type EncodedMessage } from '../encode-message.js';
+import { decodeMessage, type EncodedMessage, lineOf } from '../encode-message.js';
 import type { Received } from '../delivery/partition-delivery.js';
 import { partitionOf } from '../partition-of.js';
 
@@ -32,9 +32,10 @@ export interface LogRow {
  */
 export const packRows = (messages: readonly EncodedMessage[], topics: ReadonlyMap<string, Topic>): PackedRows => {
   const rows = new Map<string, { topicId: number; partition: number; lines: string[] }>();
-  for (const { topic, key, line } of messages) {
-    const { id, partitions } = knownTopic(topics, topic);
-    const partition = partitionOf(key, partitions);
+  for (const message of messages) {
+    const { id, partitions } = knownTopic(topics, message.topic);
+    const partition = partitionOf(message.key, partitions);
+    const line = lineOf(message);
     const row = rows.get(`${id}/${partition}`);
     if (row) row.lines.push(line);
     else rows.set(`${id}/${partition}`, { topicId: id, partition, lines: [line] });

@@ -135,7 +135,10 @@ export class PostgresSession {
   advance(advance: Advance): Promise<void> {
     return new Promise((resolve, reject) => {
       this.pending.push({ advance, resolve, reject });
-      if (!this.flushing) void this.flush();
+      if (this.flushing) return;
+      this.flushing = true;
+      // Partitions that were given their messages together ask together.
+      setImmediate(() => void this.flush());
     });
   }
 
@@ -151,7 +154,6 @@ export class PostgresSession {
   }
 
   private async flush(): Promise<void> {
-    this.flushing = true;
     while (this.pending.length > 0) {
       const batch = this.pending.splice(0);
       try {

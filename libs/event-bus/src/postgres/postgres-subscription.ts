@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Consumer } from '../delivery/consumer.js';
 import { waitMs } from '../delivery/gate.js';
@@ -141,6 +142,8 @@ export class PostgresSubscription implements Subscription {
       });
       if (slept) for (const worker of life.workers.values()) worker.mayHaveMore = true;
     }
+    // Those that end in the same turn are fetched for together.
+    await setImmediate();
     this.woken = false;
   }
 
@@ -172,7 +175,10 @@ export class PostgresSubscription implements Subscription {
       },
     };
     const place = { ...topic, partition };
-    const worker = new PartitionWorker(place, position, begun, cursor, this.consumer, () => this.nudge());
+    const worker: Worker = new PartitionWorker(place, position, begun, cursor, this.consumer, () => {
+      this.nudge();
+      return worker.mayHaveMore;
+    });
     const key = `${topic.topicId}/${partition}`;
     life.workers.set(key, worker);
     life.ends.set(
@@ -234,7 +240,7 @@ export class PostgresSubscription implements Subscription {
     const messages = rows.reduce((sum, { n }) => sum + n, 0);
     worker.mayHaveMore ||= isCut || messages >= this.consumer.batchSize;
     const [first] = rows;
-    if (!first) return;
+    if (!first) return worker.offer([]);
     const begins = Number(first.end_offset) - first.n;
     const { topic } = worker.place;
     // Offsets are dense, so a gap is what the retention took.
