@@ -14,6 +14,12 @@ const shape = {
     .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL')
     .optional()
     .describe('A Postgres server instead of the embedded one'),
+  BUS: z.enum(['postgres', 'kafka']).default('postgres').describe('What events travel over'),
+  KAFKA_BROKERS: z
+    .string()
+    .regex(/^[^\s,]+:\d+(,[^\s,]+:\d+)*$/, 'must be host:port, several with commas between')
+    .optional()
+    .describe('Kafka brokers for BUS=kafka instead of one of our own'),
   AUTH_JWKS_URL: z.url().optional().describe('Key set of a token issuer instead of the local one'),
   AUTH_ISSUER: z.string().optional(),
   AUTH_AUDIENCE: z.string().optional(),
@@ -29,6 +35,8 @@ export interface LocalEnv {
   readonly logJson: boolean;
   readonly colour: boolean;
   readonly databaseUrl: string | undefined;
+  readonly bus: 'postgres' | 'kafka';
+  readonly kafkaBrokers: string | undefined;
   /** undefined: the local issuer. */
   readonly issuer: { readonly jwksUrl: string; readonly issuer: string; readonly audience: string } | undefined;
   /** The whole environment, of which services get what the list in service-environment.ts names. */
@@ -58,6 +66,8 @@ export const readEnv = (root: string, source: NodeJS.ProcessEnv = process.env): 
     logJson: env.PCA_LOG === 'json',
     colour: process.stdout.isTTY === true && env.NO_COLOR === undefined,
     databaseUrl: env.DATABASE_URL,
+    bus: env.BUS,
+    kafkaBrokers: env.KAFKA_BROKERS,
     issuer: issuerOf(env),
     given: source,
   };

@@ -1,4 +1,4 @@
-import type { DatabaseServer } from './data/database-server.js';
+import type { RunningServer } from './data/run-file.js';
 import { table } from './output/table.js';
 
 export interface SummaryInput {
@@ -7,7 +7,9 @@ export interface SummaryInput {
   readonly gatewayUrl: string;
   readonly hasEdge: boolean;
   readonly services: readonly { readonly name: string; readonly url: string; readonly state: string }[];
-  readonly database: Pick<DatabaseServer, 'embedded' | 'port' | 'state'> | undefined;
+  readonly database: RunningServer | undefined;
+  /** undefined: events travel over the database. */
+  readonly broker: RunningServer | undefined;
   /** undefined: tokens come from elsewhere. */
   readonly token: { readonly text: string; readonly workspace: string } | undefined;
   readonly paths: { readonly data: string; readonly logs: string; readonly token: string };
@@ -15,12 +17,21 @@ export interface SummaryInput {
 
 /** What a person reads when the system is up; the fields are the same for a program, without the token. */
 export const summary = (input: SummaryInput): { lines: string[]; fields: Record<string, unknown> } => {
-  const { seconds, gatewayUrl, hasEdge, services, database, token, paths } = input;
+  const { seconds, gatewayUrl, hasEdge, services, database, broker, token, paths } = input;
   const allReady = services.every(({ state }) => state === 'ready');
   const head = allReady
     ? `PCA Agent is ready after ${seconds.toFixed(1)} s.`
     : `PCA Agent is up after ${seconds.toFixed(1)} s, but not everything is ready.`;
-  const databaseRow = ['postgres', database?.port === undefined ? 'DATABASE_URL' : `127.0.0.1:${database.port}`, database?.state ?? ''];
+  const serverRow = (name: string, variable: string, { port, state }: RunningServer): string[] => [
+    name,
+    port === undefined ? variable : `127.0.0.1:${port}`,
+    state,
+  ];
+  const rows = [
+    ...services.map(({ name, url, state }) => [name, url, state]),
+    ...(broker ? [serverRow('kafka', 'KAFKA_BROKERS', broker)] : []),
+    ...(database ? [serverRow('postgres', 'DATABASE_URL', database)] : []),
+  ];
   const facts = [
     ...(hasEdge
       ? [
@@ -37,7 +48,7 @@ export const summary = (input: SummaryInput): { lines: string[]; fields: Record<
       '',
       head,
       '',
-      ...table(['service', 'url', 'state'], [...services.map(({ name, url, state }) => [name, url, state]), databaseRow]),
+      ...table(['service', 'url', 'state'], rows),
       '',
       ...facts,
       ...(token ? ['', token.text] : []),

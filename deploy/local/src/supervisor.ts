@@ -3,9 +3,10 @@ import { type FolderLock, processIdentity } from '@pca/embedded-postgres';
 import { type LocalIssuer } from '@pca/service-kit';
 import { checkPorts } from './services/ports.js';
 import { dataPaths, lockDataFolder, prepareDataFolder, writeSecret } from './data/data-folder.js';
-import { type DatabaseServer, startOwnServer, useDatabaseServer } from './data/database-server.js';
+import { type Broker, startOwnBroker, useBrokers } from './data/broker.js';
+import { type DatabaseServer, startOwnDatabaseServer, useDatabaseServer } from './data/database-server.js';
 import { endLeftoverProcesses } from './data/leftover-processes.js';
-import { readRunFile, removeRunFile, type RunFile, writeRunFile } from './data/run-file.js';
+import { readRunFile, removeRunFile, type RunFile, type RunningServer, writeRunFile } from './data/run-file.js';
 import type { LocalEnv } from './env.js';
 import { type LogFile, openLogFile } from './output/log-file.js';
 import type { Screen } from './output/screen.js';
@@ -20,7 +21,7 @@ const drainMsMax = 10_000;
 const edgeDrainMsMax = 5_000;
 const tokenSeconds = 24 * 3_600;
 
-/** Runs the system on one machine: databases, then services, in processes of their own; everything it starts ends with it. */
+/** Runs the system on one machine: the servers, then the services, in processes of their own; everything it starts ends with it. */
 export class Supervisor {
   private readonly paths;
   private readonly services: ServiceProcess[] = [];
@@ -28,6 +29,8 @@ export class Supervisor {
   private readonly startedAt = new Date();
   private lock: FolderLock | undefined;
   private database: DatabaseServer | undefined;
+  private broker: Broker | undefined;
+  private readonly abandoned = new AbortController();
   private issuer: LocalIssuer | undefined;
   private token: { text: string; workspace: string } | undefined;
   private tokenTimer: NodeJS.Timeout | undefined;
@@ -58,7 +61,14 @@ export class Supervisor {
     await checkPorts(
       this.specs.map((spec) => ({ name: spec.name, port: portOf(spec, env), variable: spec.edge ? 'PCA_PORT' : 'PCA_PORT_BASE' })),
     );
-    const prepared = await Promise.allSettled([this.prepareTokens(), this.startDatabase()]);
+    const prepared = await Promise.allSettled(
+      [this.prepareTokens(), this.startDatabase(), this.startBroker()].map((each) =>
+        each.catch((error: unknown) => {
+          this.abandonStart();
+          throw error;
+        }),
+      ),
+    );
     for (const each of prepared) if (each.status === 'rejected') throw each.reason;
     if (this.stopping) return;
     this.startServices();
@@ -69,11 +79,12 @@ export class Supervisor {
   /** Lets a start that is under way go no further than it must. */
   abandonStart(): void {
     this.stopping = true;
+    this.abandoned.abort();
   }
 
-  /** Services drain and end, those that clients talk to first; the databases end last. */
+  /** Services drain and end, those that clients talk to first; the servers that they use end last. */
   async stop(): Promise<void> {
-    this.stopping = true;
+    this.abandonStart();
     clearInterval(this.tokenTimer);
     const deadline = Date.now() + drainMsMax;
     const isEdge = new Set(this.specs.filter(({ edge }) => edge).map(({ name }) => name));
@@ -85,8 +96,13 @@ export class Supervisor {
       this.services.filter(({ name }) => !isEdge.has(name)),
       deadline,
     );
-    if (this.database?.embedded) this.screen.say('stopping postgres');
-    await this.database?.stop();
+    for (const [name, server] of [
+      ['kafka', this.broker],
+      ['postgres', this.database],
+    ] as const) {
+      if (server?.embedded) this.screen.say(`stopping ${name}`);
+      await server?.stop();
+    }
     for (const log of this.logs.values()) log.close();
     this.logs.clear();
     if (this.lock) removeRunFile(this.paths.run);
@@ -131,8 +147,36 @@ export class Supervisor {
       onChange: () => this.writeState(),
     };
     screen.say(env.databaseUrl ? 'using the Postgres server of DATABASE_URL' : 'starting postgres');
-    this.database = await (env.databaseUrl ? useDatabaseServer(env.databaseUrl, options) : startOwnServer(this.paths.postgres, options));
+    this.database = await (env.databaseUrl
+      ? useDatabaseServer(env.databaseUrl, options)
+      : startOwnDatabaseServer(this.paths.postgres, options));
     screen.say(this.database.port === undefined ? 'postgres is ready' : `postgres is ready on 127.0.0.1:${this.database.port}`);
+  }
+
+  private async startBroker(): Promise<void> {
+    const { env, screen } = this;
+    if (env.bus !== 'kafka') return;
+    if (env.kafkaBrokers !== undefined) {
+      screen.say('using the Kafka brokers of KAFKA_BROKERS');
+      this.broker = useBrokers(env.kafkaBrokers);
+      return;
+    }
+    const log = this.logOf('kafka');
+    screen.say('starting kafka');
+    try {
+      this.broker = await startOwnBroker(this.paths.kafka, {
+        onLine: (line) => {
+          log.append(line);
+          if (/ (ERROR|FATAL) /.test(line)) screen.program('kafka', line);
+        },
+        onNews: (message, level) => screen.say(message, level),
+        onChange: () => this.writeState(),
+        signal: this.abandoned.signal,
+      });
+      screen.say(`kafka is ready on ${this.broker.brokers}`);
+    } catch (error) {
+      if (!this.stopping) throw error;
+    }
   }
 
   private settings(database: DatabaseServer): InstanceSettings {
@@ -146,7 +190,14 @@ export class Supervisor {
         tokenFile: this.paths.token,
       });
     if (!auth) throw new Error('The issuer is prepared before any service is started');
-    return { gatewayPort, portBase, given, databaseUrl: (name) => database.url(name), auth };
+    return {
+      gatewayPort,
+      portBase,
+      given,
+      databaseUrl: (name) => database.url(name),
+      auth,
+      ...(this.broker && { kafkaBrokers: this.broker.brokers }),
+    };
   }
 
   private startServices(): void {
@@ -191,6 +242,7 @@ export class Supervisor {
       hasEdge: this.specs.some(({ edge }) => edge),
       services: [...this.services].reverse(),
       database: this.database,
+      broker: this.broker,
       token: this.token,
       paths: { data: this.env.dataDir, logs: this.paths.logs, token: this.paths.token },
     });
@@ -223,7 +275,8 @@ export class Supervisor {
 
   private writeState(): void {
     const { database } = this;
-    database?.setCompanions(this.services.flatMap(({ identity }) => (identity ? [identity] : [])));
+    const companions = this.services.flatMap(({ identity }) => (identity ? [identity] : []));
+    for (const server of [this.broker, database]) server?.setCompanions(companions);
     if (!database || !this.lock) return;
     try {
       writeRunFile(this.paths.run, this.runFile(database));
@@ -235,13 +288,19 @@ export class Supervisor {
     }
   }
 
-  private runFile({ embedded, state, port }: DatabaseServer): RunFile {
+  private runFile(database: DatabaseServer): RunFile {
+    const shown = ({ embedded, state, port }: RunningServer): RunningServer => ({
+      embedded,
+      state,
+      ...(port === undefined ? {} : { port }),
+    });
     return {
       pid: process.pid,
       started: processIdentity(process.pid)?.started ?? '',
       startedAt: this.startedAt.toISOString(),
       gatewayUrl: this.gatewayUrl,
-      postgres: { embedded, state, ...(port === undefined ? {} : { port }) },
+      postgres: shown(database),
+      ...(this.broker && { kafka: shown(this.broker) }),
       services: this.services.map(({ name, url, state: current, restarts, identity }) => ({
         name,
         url,

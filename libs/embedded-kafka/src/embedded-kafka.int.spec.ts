@@ -216,7 +216,9 @@ describe.skipIf(!(await requiresKafka()))('the embedded broker', () => {
 
   // Broken by: insisting on the remembered port, or moving away from one that is asked for.
   it('takes another port when the remembered one is taken, and says so when a wanted one is', async () => {
-    const { port } = JSON.parse(readFileSync(join(dataDir, 'start.json'), 'utf8')) as { port: number };
+    const file = join(dataDir, 'start.json');
+    const left = JSON.parse(readFileSync(file, 'utf8')) as { port: number; controllerPort: number };
+    const { port } = left;
     const stranger = createServer();
     await new Promise<void>((resolve) => stranger.listen(port, '127.0.0.1', resolve));
     await expect(start({ port })).rejects.toMatchObject({ fault: 'PORT_TAKEN' });
@@ -224,6 +226,10 @@ describe.skipIf(!(await requiresKafka()))('the embedded broker', () => {
     expect(broker.port).not.toBe(port);
     expect(await readAll(broker.brokers, 'kept')).toEqual(['first']);
     stranger.close();
+    // Broken by: one port for both of its listeners, which chance brings about once in 12,000 starts.
+    await broker.stop();
+    writeFileSync(file, JSON.stringify({ ...left, controllerPort: port }));
+    expect((await start()).port).toBe(port);
   });
 
   // Broken by: a wait for a word that never comes, a message without the cause, or a process that is left.

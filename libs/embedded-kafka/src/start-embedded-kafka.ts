@@ -16,7 +16,7 @@ import { findJava } from './fetch/find-java.js';
 import { checkJars, kafkaJars } from './fetch/kafka-jars.js';
 import { endLeftovers } from './server/leftovers.js';
 import type { KafkaListener } from './server/server-properties.js';
-import { brokerArguments, ensureStorage, faultOf, rememberedStart, rememberStart } from './server/storage.js';
+import { brokerArguments, ensureStorage, faultOf, rememberedStart, rememberStart, type StartRecord } from './server/storage.js';
 
 export interface EmbeddedKafkaOptions {
   /** A folder for the broker alone; created when missing, its parent too. */
@@ -57,13 +57,21 @@ export interface EmbeddedKafka {
 
 const readyMs = 90_000;
 
+/** Two ports that are free and not among those of other listeners; the ones of the last start if they are. */
 const choosePorts = async (
-  wanted: number | undefined,
-  remembered: { port: number; controllerPort: number } | undefined,
+  { port: wanted, listeners = [] }: EmbeddedKafkaOptions,
+  last: StartRecord | undefined,
 ): Promise<{ port: number; controllerPort: number }> => {
-  if (wanted !== undefined && !(await isPortFree(wanted))) throw new EmbeddedKafkaError('PORT_TAKEN', `Port ${wanted} for Kafka is taken`);
-  const again = async (port: number | undefined): Promise<number> => (port !== undefined && (await isPortFree(port)) ? port : freePort());
-  return { port: wanted ?? (await again(remembered?.port)), controllerPort: await again(remembered?.controllerPort) };
+  const used = new Set(listeners.map(({ port }) => port));
+  const choose = async (first: number | undefined): Promise<number> => {
+    let port = first;
+    while (port === undefined || used.has(port) || !(await isPortFree(port))) port = await freePort();
+    used.add(port);
+    return port;
+  };
+  const port = await choose(wanted ?? last?.port);
+  if (wanted !== undefined && port !== wanted) throw new EmbeddedKafkaError('PORT_TAKEN', `Port ${wanted} for Kafka is taken`);
+  return { port, controllerPort: await choose(last?.controllerPort) };
 };
 
 /** Resolves at the broker's own word, which comes when every listener answers. */
@@ -90,7 +98,7 @@ const launch = async (options: EmbeddedKafkaOptions, dataDir: string, release: (
   const program = { java, jars: await kafkaJars({ java, onNews, ...(signal && { signal }) }) };
   const last = rememberedStart(dataDir);
   if (last) await endLeftovers(last, onLog);
-  const ports = await choosePorts(options.port, last);
+  const ports = await choosePorts(options, last);
   const settings = { ...ports, listeners: options.listeners ?? [], settings: options.settings ?? {} };
   await ensureStorage(dataDir, program, settings, options.scramUsers ?? {});
   let sayReady: () => void;

@@ -119,7 +119,8 @@ const onShutdown = (env: BaseEnv, logger: Logger, drain: () => Promise<void>): v
       },
     );
   };
-  process.once('SIGTERM', () => stop('SIGTERM'));
+  // It may come several times: from the supervisor, and from what ends the servers when that is gone.
+  process.on('SIGTERM', () => stop('SIGTERM'));
   process.once('SIGINT', () => stop('SIGINT'));
   // The supervisor holds the other end; when it dies, however it dies, nobody is left to stop this process.
   process.once('disconnect', () => stop('the supervisor is gone'));

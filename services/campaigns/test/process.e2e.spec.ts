@@ -115,7 +115,11 @@ it('publishes each change to the bus with the id of the request', async () => {
 });
 
 it('answers what is running when it is told to end, then exits 0; when its supervisor is gone too', async () => {
-  for (const end of [() => child?.kill('SIGTERM'), () => child?.disconnect()]) {
+  const endTwice = (): void => {
+    child?.kill('SIGTERM');
+    setTimeout(() => child?.kill('SIGTERM'), 50);
+  };
+  for (const end of [endTwice, () => child?.disconnect()]) {
     const url = await startReady();
     const token = await issuer.issue({ role: 'editor', workspace: 'drain' });
     const exit = exitOf(child as ChildProcess);

@@ -34,7 +34,7 @@ export const start = async (args: readonly string[]): Promise<number> => {
   const wished = endWished(() => {
     screen.say('ending at once', 'warn');
     supervisor.kill();
-    // Its keeper shuts Postgres down when this process is gone.
+    // Their keepers shut Postgres and Kafka down when this process is gone.
     process.exit(forcedExitCode);
   });
   const starting = supervisor.start();

@@ -6,6 +6,7 @@ import { readRunFile } from './run-file.js';
 
 export interface DataPaths {
   readonly postgres: string;
+  readonly kafka: string;
   readonly auth: string;
   readonly token: string;
   readonly logs: string;
@@ -14,6 +15,7 @@ export interface DataPaths {
 
 export const dataPaths = (dataDir: string): DataPaths => ({
   postgres: join(dataDir, 'postgres'),
+  kafka: join(dataDir, 'kafka'),
   auth: join(dataDir, 'auth'),
   token: join(dataDir, 'auth', 'token'),
   logs: join(dataDir, 'logs'),
@@ -23,7 +25,7 @@ export const dataPaths = (dataDir: string): DataPaths => ({
 /**
  * Everything that the supervisor ever puts there; reset deletes these and nothing else, for the folder's name comes from the environment.
  */
-const ownEntries = ['postgres', 'auth', 'logs', 'run.json', 'lock'];
+const ownEntries = ['postgres', 'kafka', 'auth', 'logs', 'run.json', 'lock'];
 
 const freeBytesMin = 256 * 2 ** 20;
 

@@ -7,7 +7,7 @@ import {
   startEmbeddedPostgres,
 } from '@pca/embedded-postgres';
 import { folderError, OperatorError } from '../operator-error.js';
-import { backoffMs } from '../services/backoff.js';
+import { OwnServer } from './own-server.js';
 
 /** Where the databases are: a server of our own or one that the user names. */
 export interface DatabaseServer {
@@ -47,102 +47,28 @@ export const useDatabaseServer = async (serverUrl: string, { databases }: Databa
   };
 };
 
-/** A server of our own, which is started again when it dies. */
-class EmbeddedServer implements DatabaseServer {
-  readonly embedded = true;
-  state = 'ready';
-  private companions: readonly ProcessIdentity[] = [];
-  private stopping = false;
-  private wake: (() => void) | undefined;
-  private readonly watching: Promise<void>;
-
-  constructor(
-    private server: EmbeddedPostgres,
-    private readonly launch: (port: number) => Promise<EmbeddedPostgres>,
-    private readonly options: DatabaseServerOptions,
-  ) {
-    this.watching = this.watch();
-  }
-
-  get port(): number {
-    return this.server.port;
-  }
-
-  url(database: string): string {
-    return this.server.url(database);
-  }
-
-  setCompanions(companions: readonly ProcessIdentity[]): void {
-    this.companions = companions;
-    this.server.setCompanions(companions);
-  }
-
-  async createDatabases(): Promise<void> {
-    for (const name of this.options.databases) await this.server.createDatabase(name);
-  }
-
-  async stop(): Promise<void> {
-    this.stopping = true;
-    this.wake?.();
-    await this.server.stop();
-    await this.watching;
-    // A restart that was under way has brought a new one.
-    await this.server.stop();
-  }
-
-  private async watch(): Promise<void> {
-    while (!this.stopping) {
-      const { code, signal, wanted } = await this.server.exited;
-      if (!wanted && !this.stopping) await this.restart(signal === null ? `exit code ${code}` : `killed by ${signal}`);
-    }
-  }
-
-  /** On its old port, which the services know. */
-  private async restart(reason: string): Promise<void> {
-    const { onNews } = this.options;
-    this.setState('restarting');
-    for (let attempt = 1; ; attempt += 1) {
-      const delayMs = backoffMs(attempt);
-      onNews(`postgres ended (${reason}); starting it again in ${(delayMs / 1000).toFixed(1)} s (attempt ${attempt})`, 'warn');
-      await this.sleep(delayMs);
-      if (this.stopping) return;
-      try {
-        this.server = await this.launch(this.server.port);
-        this.server.setCompanions(this.companions);
-        this.setState('ready');
-        return onNews('postgres is ready again', 'info');
-      } catch (error) {
-        reason = error instanceof Error ? error.message : String(error);
-      }
-    }
-  }
-
-  private sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.wake = resolve;
-      setTimeout(resolve, ms);
-    });
-  }
-
-  private setState(state: string): void {
-    this.state = state;
-    this.options.onChange();
-  }
-}
-
-/** Starts the embedded server with its databases. Throws OperatorError or EmbeddedPostgresError. */
-export const startOwnServer = async (dataDir: string, options: DatabaseServerOptions): Promise<DatabaseServer> => {
+/** Starts the embedded server with its databases; it is started again when it dies. Throws OperatorError or EmbeddedPostgresError. */
+export const startOwnDatabaseServer = async (dataDir: string, options: DatabaseServerOptions): Promise<DatabaseServer> => {
   const launch = (port?: number): Promise<EmbeddedPostgres> =>
     startEmbeddedPostgres({ dataDir, onLog: options.onLine, ...(port === undefined ? {} : { port }) });
   const first = await launch().catch((error: unknown) => {
     throw error instanceof EmbeddedPostgresError ? error : folderError(dataDir, error);
   });
-  const server = new EmbeddedServer(first, launch, options);
+  const own = new OwnServer(first, { name: 'postgres', launch, onNews: options.onNews, onChange: options.onChange });
   try {
-    await server.createDatabases();
+    for (const name of options.databases) await own.current.createDatabase(name);
   } catch (error) {
-    await server.stop();
+    await own.stop();
     throw error;
   }
-  return server;
+  return {
+    embedded: true,
+    port: first.port,
+    get state() {
+      return own.state;
+    },
+    url: (database) => own.current.url(database),
+    setCompanions: (companions) => own.setCompanions(companions),
+    stop: () => own.stop(),
+  };
 };

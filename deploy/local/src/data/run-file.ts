@@ -5,8 +5,17 @@ import { isSameProcess, type ProcessIdentity } from '@pca/embedded-postgres';
 export interface RunFile extends ProcessIdentity {
   readonly startedAt: string;
   readonly gatewayUrl: string;
-  readonly postgres: { readonly embedded: boolean; readonly port?: number; readonly state: string };
+  readonly postgres: RunningServer;
+  /** Absent when events do not travel over Kafka. */
+  readonly kafka?: RunningServer;
   readonly services: readonly RunningService[];
+}
+
+export interface RunningServer {
+  /** Whether it is ours. */
+  readonly embedded: boolean;
+  readonly port?: number;
+  readonly state: string;
 }
 
 export interface RunningService {

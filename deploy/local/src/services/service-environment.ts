@@ -20,7 +20,7 @@ const passedOn = [
   'REDIS_URL',
   'OTEL_*',
   'BUS',
-  'KAFKA_BROKERS',
+  'KAFKA_*',
   'PCA_DEMO',
   'PCA_SAMPLE_DATA',
   '*_MAX',
@@ -31,6 +31,8 @@ export interface InstanceSettings {
   readonly portBase: number;
   readonly given: Readonly<Record<string, string | undefined>>;
   readonly databaseUrl: (database: string) => string;
+  /** Absent: as given. */
+  readonly kafkaBrokers?: string;
   /** How services check tokens. */
   readonly auth: { readonly jwksUrl: string; readonly issuer: string; readonly audience: string } | LocalAuth;
 }
@@ -75,6 +77,7 @@ export const serviceEnvironment = (spec: ServiceSpec, all: readonly ServiceSpec[
     PORT: String(portOf(spec, settings)),
     APOLLO_TELEMETRY_DISABLED: 'true',
     ...authVariables(settings),
+    ...(settings.kafkaBrokers === undefined ? {} : { KAFKA_BROKERS: settings.kafkaBrokers }),
     ...(spec.database === undefined
       ? {}
       : { DATABASE_URL: settings.databaseUrl(spec.database), BUS_URL: settings.databaseUrl(busDatabase) }),

@@ -45,13 +45,24 @@ it('passes on what is listed or named by the service, under names that stars may
   add('two', service({ port: 8102, subgraph: true, database: 'two' }));
   add('edge', service({ port: 8000, edge: true }));
   const specs = readServices(folder);
-  const given = { PATH: '/bin', LC_TIME: 'C', ONE_X: '1', OPENAI_API_KEY: 'k', QUERY_DEPTH_MAX: '5', PGPASSWORD: 'p', UNSET: undefined };
+  const given = {
+    PATH: '/bin',
+    LC_TIME: 'C',
+    ONE_X: '1',
+    OPENAI_API_KEY: 'k',
+    QUERY_DEPTH_MAX: '5',
+    PGPASSWORD: 'p',
+    KAFKA_BROKERS: 'given:1',
+    KAFKA_SSL: 'true',
+    UNSET: undefined,
+  };
   const environments = specs.map((spec) =>
     serviceEnvironment(spec, specs, {
       gatewayPort: 8_000,
       portBase: 8_100,
       given,
       databaseUrl: (name) => `postgresql://u:p@h/${name}`,
+      kafkaBrokers: 'own:2',
       auth: { jwksUrl: 'https://issuer.test/jwks', issuer: 'issuer', audience: 'audience' },
     }),
   );
@@ -59,6 +70,9 @@ it('passes on what is listed or named by the service, under names that stars may
     PATH: '/bin',
     LC_TIME: 'C',
     QUERY_DEPTH_MAX: '5',
+    KAFKA_SSL: 'true',
+    // What was started counts, not what was given.
+    KAFKA_BROKERS: 'own:2',
     HOST: '127.0.0.1',
     APOLLO_TELEMETRY_DISABLED: 'true',
     AUTH_JWKS_URL: 'https://issuer.test/jwks',

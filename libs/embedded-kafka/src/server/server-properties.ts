@@ -70,7 +70,7 @@ export const logProperties = `status = error
 appender.out.type = Console
 appender.out.name = STDOUT
 appender.out.layout.type = PatternLayout
-appender.out.layout.pattern = %p %c{1} %m%n%ex{12}
+appender.out.layout.pattern = %d{ISO8601}{UTC} %p %c{1} %m%n%ex{12}
 rootLogger.level = warn
 rootLogger.appenderRef.out.ref = STDOUT
 logger.server.name = kafka.server.KafkaRaftServer

@@ -37,7 +37,7 @@ export const faultOf = (log: readonly string[], dataDir: string): EmbeddedKafkaE
   const exception = log
     .map((line) => /(?:^|\s)(?:\w+\.)+(\w+(?:Exception|Error): .+)$/.exec(line)?.[1])
     .find((message) => message !== undefined);
-  const telling = exception ?? log.find((line) => /^(FATAL|ERROR)/.test(line)) ?? log.at(-1) ?? 'it said nothing';
+  const telling = exception ?? log.find((line) => / (FATAL|ERROR) /.test(line)) ?? log.at(-1) ?? 'it said nothing';
   return new EmbeddedKafkaError('START_FAILED', `Kafka did not start: ${telling}`, log);
 };
 
