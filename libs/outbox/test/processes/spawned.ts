@@ -11,7 +11,7 @@ export class Spawned {
   private readonly ended: Promise<number | null>;
   private errors = '';
 
-  constructor(script: 'writer.ts' | 'relay.ts', args: readonly string[]) {
+  constructor(script: 'writer.ts' | 'relay.ts' | 'consumer.ts', args: readonly string[]) {
     const flags = ['--experimental-transform-types', '--disable-warning=ExperimentalWarning', '--import', path('from-source.mjs')];
     this.child = spawn(process.execPath, [...flags, path(script), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     let rest = '';
