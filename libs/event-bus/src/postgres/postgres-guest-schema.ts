@@ -18,7 +18,7 @@ declare
   at int := 0;
 begin
   while at + 4 <= length loop
-    k := get_byte(bytes, at) | get_byte(bytes, at + 1) << 8 | get_byte(bytes, at + 2) << 16 | get_byte(bytes, at + 3)::bigint << 24;
+    k := get_byte(bytes, at) + 256 * (get_byte(bytes, at + 1) + 256 * (get_byte(bytes, at + 2) + 256 * get_byte(bytes, at + 3)::bigint));
     k := (k * m) & mask;
     k := ((k # (k >> 24)) * m) & mask;
     h := ((h * m) & mask) # k;

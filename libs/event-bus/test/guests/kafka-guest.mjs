@@ -1,0 +1,28 @@
+// As the server `kafka` of the AsyncAPI document says: key and JSON value.
+import kafkajs from 'kafkajs';
+
+export const connect = async (brokers) => {
+  const kafka = new kafkajs.Kafka({ clientId: 'guest', brokers: [brokers], logLevel: kafkajs.logLevel.NOTHING });
+  return {
+    publish: async (topic, key, envelope) => {
+      const producer = kafka.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner });
+      await producer.connect();
+      await producer.send({ topic, messages: [{ key, value: JSON.stringify(envelope) }] });
+      await producer.disconnect();
+    },
+    consume: async (topic, print) => {
+      // A codec of its own for what our producers send; programs in other languages bring theirs.
+      const { zstdCompressSync, zstdDecompressSync } = await import('node:zlib');
+      kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
+        compress: (encoder) => Promise.resolve(zstdCompressSync(encoder.buffer)),
+        decompress: (buffer) => Promise.resolve(zstdDecompressSync(buffer)),
+      });
+      const consumer = kafka.consumer({ groupId: 'guest', maxWaitTimeInMs: 100 });
+      await consumer.connect();
+      await consumer.subscribe({ topics: [topic], fromBeginning: true });
+      await consumer.run({
+        eachMessage: ({ partition, message }) => Promise.resolve(print(partition, JSON.parse(message.value?.toString() ?? 'null'))),
+      });
+    },
+  };
+};
