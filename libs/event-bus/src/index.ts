@@ -1,3 +1,4 @@
+export { connectEventBus, type EventBusConfig } from './connect-event-bus.js';
 export { decodeMessage, encodeMessage, type EncodedMessage, lineOf } from './encode-message.js';
 export {
   type BatchHandler,
@@ -17,6 +18,7 @@ export {
 } from './event-bus.js';
 export type { EventBusObserver } from './event-bus-observer.js';
 export type { EventPublisher } from './event-publisher.js';
+export { KafkaEventBus, kafkaEventBusLimits, type KafkaEventBusLimits, type KafkaEventBusOptions } from './kafka/kafka-event-bus.js';
 export {
   PostgresEventBus,
   postgresEventBusLimits,

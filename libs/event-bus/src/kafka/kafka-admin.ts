@@ -1,0 +1,204 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeadLetterTopic } from '@pca/contracts';
+import { isDomainError } from '@pca/errors';
+import kafkajs, { type Admin, type Cluster } from 'kafkajs';
+import pLimit from 'p-limit';
+import type { Begun } from '../delivery/partition-delivery.js';
+import { deadLetterBytesMax } from '../encode-message.js';
+import type { PartitionOffsets } from '../event-bus.js';
+import { decodeBegun } from './group-positions.js';
+import { kafkaErrorType, type KafkaLink } from './kafka-link.js';
+import { withinMs } from './within-ms.js';
+
+/** Where a group stands in a partition. */
+export interface GroupPosition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly position: number;
+  readonly begun: Begun | undefined;
+}
+
+export interface NewTopic {
+  readonly name: string;
+  readonly partitions: number;
+}
+
+const dayMs = 86_400_000;
+const retentionMs = 7 * dayMs;
+const deadLetterRetentionMs = 30 * dayMs;
+/** What a record has around its key and value: headers, lengths, and what compression adds to what it cannot compress. */
+const recordOverheadBytesMax = 64 * 1024;
+const lookAgainMs = 20;
+
+/** What is asked of the brokers outside of sending and fetching; each question is answered within `msMax`, or rejected. */
+export class KafkaAdmin {
+  private current: { readonly link: KafkaLink; readonly admin: Admin; readonly connected: Promise<void> } | undefined;
+  /** One after the other: kafkajs keeps one picture of the cluster for all of them, and each replaces it by its own. */
+  private readonly oneByOne = pLimit(1);
+
+  constructor(
+    private readonly openLink: () => KafkaLink,
+    private readonly msMax: number,
+    private readonly messageBytesMax: number,
+    private readonly replicationFactor: number,
+  ) {}
+
+  /** Makes those that are not there; those that are keep their partitions and settings. */
+  async ensureTopics(topics: readonly NewTopic[]): Promise<void> {
+    if (topics.length === 0) return;
+    await this.ask(async (admin) => {
+      const there = new Set(await admin.listTopics());
+      const missing = topics.filter(({ name }) => !there.has(name));
+      if (missing.length === 0) return;
+      await admin.createTopics({ topics: missing.map((topic) => this.configOf(topic)), timeout: this.msMax });
+      // Where another process made some of them at the same moment, kafkajs does not wait for the rest.
+      while (!(await partitionsOf(admin, missing))) await sleep(lookAgainMs);
+    });
+  }
+
+  /** Empty when there is no such topic. */
+  offsets(topic: string): Promise<PartitionOffsets[]> {
+    return this.ask(async (admin) => {
+      if (!(await partitionsOf(admin, [{ name: topic }]))) {
+        // It may have been there before: kafkajs would go on asking for it, and fail with every other question.
+        this.drop();
+        return [];
+      }
+      const offsets = await admin.fetchTopicOffsets(topic);
+      return offsets
+        .map(({ partition, low, high }) => ({ partition, start: Number(low), end: Number(high) }))
+        .sort((one, other) => one.partition - other.partition);
+    });
+  }
+
+  /** Where the group stands, in all topics where none are named; not of partitions in which it has no position. */
+  positions(group: string, topics: readonly string[] = []): Promise<GroupPosition[]> {
+    return this.ask(async (admin) => {
+      const answers = await admin.fetchOffsets({ groupId: group, topics: [...topics] });
+      return answers
+        .flatMap(({ topic, partitions }) =>
+          partitions.map(({ partition, offset, metadata }) => ({
+            topic,
+            partition,
+            position: Number(offset),
+            begun: decodeBegun(metadata),
+          })),
+        )
+        .filter(({ position }) => position >= 0);
+    });
+  }
+
+  members(group: string): Promise<number> {
+    return this.ask(async (admin) => {
+      const { groups } = await admin.describeGroups([group]);
+      return groups.reduce((sum, { members }) => sum + members.length, 0);
+    });
+  }
+
+  /** False when the group has members, who alone may do so then. */
+  async setPositions(group: string, topic: string, positions: ReadonlyMap<number, number>): Promise<boolean> {
+    const link = this.openLink();
+    try {
+      await withinMs(this.msMax, 'Setting the positions of a group', commitAlone(link, group, topic, positions));
+      return true;
+    } catch (error) {
+      if (['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'REBALANCE_IN_PROGRESS'].includes(kafkaErrorType(error) ?? '')) return false;
+      throw error;
+    } finally {
+      link.cut();
+    }
+  }
+
+  async deleteGroup(group: string): Promise<void> {
+    await this.ask((admin) => admin.deleteGroups([group]));
+  }
+
+  async ping(): Promise<void> {
+    await this.ask((admin) => admin.describeCluster());
+  }
+
+  close(): void {
+    this.drop();
+  }
+
+  private configOf({ name, partitions }: NewTopic): {
+    topic: string;
+    numPartitions: number;
+    replicationFactor: number;
+    configEntries: { name: string; value: string }[];
+  } {
+    const isForDeadLetters = isDeadLetterTopic(name);
+    const bytesMax = (isForDeadLetters ? deadLetterBytesMax : this.messageBytesMax) + recordOverheadBytesMax;
+    return {
+      topic: name,
+      numPartitions: partitions,
+      replicationFactor: this.replicationFactor,
+      configEntries: [
+        { name: 'retention.ms', value: String(isForDeadLetters ? deadLetterRetentionMs : retentionMs) },
+        { name: 'max.message.bytes', value: String(bytesMax) },
+      ],
+    };
+  }
+
+  private ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
+    const deadline = performance.now() + this.msMax;
+    return this.oneByOne(async () => {
+      const current = (this.current ??= this.open());
+      try {
+        const answer = current.connected.then(() => question(current.admin));
+        return await withinMs(Math.max(0, deadline - performance.now()), 'A question to Kafka', answer);
+      } catch (error) {
+        if (!isDomainError(error)) this.drop();
+        throw error;
+      }
+    });
+  }
+
+  private open(): NonNullable<typeof this.current> {
+    const link = this.openLink();
+    const admin = link.kafka.admin();
+    return { link, admin, connected: admin.connect() };
+  }
+
+  private drop(): void {
+    this.current?.link.cut();
+    this.current = undefined;
+  }
+}
+
+/** Undefined unless all of them are there. */
+const partitionsOf = async (admin: Admin, topics: readonly { readonly name: string }[]): Promise<number | undefined> => {
+  try {
+    const answer = await admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) });
+    return answer.topics.reduce((sum, { partitions }) => sum + partitions.length, 0);
+  } catch (error) {
+    if (kafkaErrorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return undefined;
+    throw error;
+  }
+};
+
+/** Commits as a program that is no member, which the broker takes for a group that has none: atomically, where kafkajs's own way joins. */
+const commitAlone = async (link: KafkaLink, group: string, topic: string, positions: ReadonlyMap<number, number>): Promise<void> => {
+  const cluster = clusterOf(link);
+  await cluster.connect();
+  await cluster.refreshMetadata();
+  const coordinator = await cluster.findGroupCoordinator({ groupId: group });
+  const partitions = [...positions].map(([partition, offset]) => ({ partition, offset: String(offset) }));
+  await coordinator.offsetCommit({ groupId: group, groupGenerationId: -1, memberId: '', topics: [{ topic, partitions }] });
+};
+
+/** kafkajs gives its view of the cluster to the assigner of a consumer alone. */
+const clusterOf = (link: KafkaLink): Cluster => {
+  let found: Cluster | undefined;
+  link.kafka.consumer({
+    groupId: 'none',
+    partitionAssigners: [
+      (config) => {
+        found = config.cluster;
+        return kafkajs.PartitionAssigners.roundRobin(config);
+      },
+    ],
+  });
+  if (!found) throw new Error('kafkajs makes its assigners together with the consumer no more');
+  return found;
+};
