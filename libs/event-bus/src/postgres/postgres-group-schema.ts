@@ -63,32 +63,42 @@ returns table (topic_id int, partition int, end_offset bigint, n int, data bytea
     ) f where messages_before < in_messages_max
   ) g where bytes_before < in_bytes_max order by i, end_offset
 $$;
--- Keeps the log within its bounds; one process at a time, the others leave at once.
--- Dropped is what is older than in_keep and done by every group that had a member within in_group_keep, and, oldest first, whatever is over
--- in_bytes_max. capped_bytes are those of the second kind that were not of the first.
-create or replace function bus.maintain(in_keep interval, in_group_keep interval, in_segment_age interval, in_bytes_max bigint)
+-- Opens a segment when the current one is old enough or an eighth of the bound; true for the one process that looks after the log now.
+create or replace function bus.roll(in_segment_age interval, in_bytes_max bigint) returns boolean language plpgsql as $$
+declare
+  newest bus.segment;
+  size bigint;
+begin
+  if not pg_try_advisory_xact_lock(7161629303) then
+    return false;
+  end if;
+  select * into newest from bus.segment order by id desc limit 1;
+  size := pg_total_relation_size(format('bus.log_%s', newest.id)::regclass);
+  if size > in_bytes_max / 8 or (size > 64 * 1024 and newest.opened_at < clock_timestamp() - in_segment_age) then
+    perform bus.open_segment();
+  end if;
+  return true;
+end $$;
+-- Drops what is older than in_keep and done by every group that had a member within in_group_keep, and, oldest first, whatever is over
+-- in_bytes_max. capped_bytes are those of the second kind that were not of the first. By itself, because dropping waits for readers, and
+-- nobody may wait for it longer than a moment.
+create or replace function bus.trim(in_keep interval, in_group_keep interval, in_bytes_max bigint)
 returns table (bytes bigint, segments int, capped_bytes bigint) language plpgsql as $$
 #variable_conflict use_variable
 declare
-  oldest record;
-  size bigint;
+  oldest bus.segment;
   is_done boolean;
 begin
+  capped_bytes := 0;
   if not pg_try_advisory_xact_lock(7161629303) then
     return;
   end if;
-  set local lock_timeout = '2s';
-  capped_bytes := 0;
+  set local lock_timeout = '200ms';
   update bus.consumer c set seen_at = clock_timestamp() where bus.members(c.id) > 0;
   delete from bus.consumer c where c.seen_at < clock_timestamp() - greatest(4 * in_group_keep, in_keep);
-  select s.id, s.opened_at into oldest from bus.segment s order by s.id desc limit 1;
-  size := pg_total_relation_size(format('bus.log_%s', oldest.id)::regclass);
-  if size > in_bytes_max / 8 or (size > 64 * 1024 and oldest.opened_at < clock_timestamp() - in_segment_age) then
-    perform bus.open_segment();
-  end if;
   loop
     select coalesce(sum(pg_total_relation_size(format('bus.log_%s', s.id)::regclass)), 0), count(*) into bytes, segments from bus.segment s;
-    select s.id, s.closed_at into oldest from bus.segment s where s.closed_at is not null order by s.id limit 1;
+    select * into oldest from bus.segment s where s.closed_at is not null order by s.id limit 1;
     exit when oldest.id is null;
     is_done := oldest.closed_at < clock_timestamp() - in_keep and not exists (
       select from bus.consumer c join bus.cursor u on u.consumer_id = c.id

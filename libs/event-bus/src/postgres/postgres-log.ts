@@ -88,9 +88,11 @@ export class PostgresLog {
   /** What the retention did; undefined when another process is at it. */
   async maintain(retention: Retention): Promise<{ bytes: number; segments: number; cappedBytes: number } | undefined> {
     const { keepSeconds, groupKeepSeconds, segmentSeconds, logBytesMax } = retention;
+    const rolled = await this.query<{ roll: boolean }>('select bus.roll(make_interval(secs => $1), $2)', [segmentSeconds, logBytesMax]);
+    if (!rolled.rows[0]?.roll) return undefined;
     const { rows } = await this.query<{ bytes: string; segments: number; capped_bytes: string }>(
-      'select * from bus.maintain(make_interval(secs => $1), make_interval(secs => $2), make_interval(secs => $3), $4)',
-      [keepSeconds, groupKeepSeconds, segmentSeconds, logBytesMax],
+      'select * from bus.trim(make_interval(secs => $1), make_interval(secs => $2), $3)',
+      [keepSeconds, groupKeepSeconds, logBytesMax],
     );
     const row = rows[0];
     return row && { bytes: Number(row.bytes), segments: row.segments, cappedBytes: Number(row.capped_bytes) };
