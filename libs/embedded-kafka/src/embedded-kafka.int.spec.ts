@@ -67,11 +67,14 @@ const readAll = async (brokers: string, topic: string): Promise<string[]> => {
 describe.skipIf(!(await requiresKafka()))('the embedded broker', () => {
   let root: string;
   let dataDir: string;
+  const { LANG, LC_ALL } = process.env;
+  const locale = { LANG, LC_ALL };
 
   beforeAll(async () => {
     root = mkdtempSync(join(tmpdir(), 'pca-embedded-kafka-'));
-    // Not the plainest of paths, as a user's may be.
+    // Not the plainest of paths, as a user's may be, and the locale of a program that the system starts.
     dataDir = join(root, 'a bröker');
+    for (const name of Object.keys(locale)) process.env[name] = 'C';
     const broker = await startEmbeddedKafka({ dataDir });
     await withAdmin(broker.brokers, (admin) => admin.createTopics({ topics: [{ topic: 'kept' }], waitForLeaders: true }));
     await send(broker.brokers, 'kept', 'first');
@@ -82,7 +85,13 @@ describe.skipIf(!(await requiresKafka()))('the embedded broker', () => {
   afterEach(async () => {
     for (const broker of started.splice(0)) await broker.stop();
   });
-  afterAll(() => rmSync(root, { recursive: true, force: true }));
+  afterAll(() => {
+    rmSync(root, { recursive: true, force: true });
+    for (const [name, value] of Object.entries(locale)) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  });
 
   const start = async (options: Partial<EmbeddedKafkaOptions> = {}): Promise<EmbeddedKafka> => {
     const broker = await startEmbeddedKafka({ dataDir, ...options });

@@ -12,8 +12,11 @@ export const cacheHome = (): string => {
   return isAbsolute(wanted) ? wanted : join(homedir(), '.cache');
 };
 
-/** Maven's environment: all of ours, because the user's settings may name any part of it, with the Java that was found. */
+/**
+ * Maven's environment: all of ours, because the user's settings may name any part of it, with the Java that was found, and a locale in
+ * which it can read every path.
+ */
 export const mavenEnv = (home: string | undefined): NodeJS.ProcessEnv => {
   const { JAVA_HOME: _other, ...env } = process.env;
-  return { ...env, ...(home === undefined ? {} : { JAVA_HOME: home }) };
+  return { ...env, LC_ALL: 'C.UTF-8', ...(home === undefined ? {} : { JAVA_HOME: home }) };
 };

@@ -1,7 +1,5 @@
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import {
-  asMyself,
-  dieWithParent,
   freePort,
   isPortFree,
   keepServer,
@@ -16,7 +14,7 @@ import { findJava } from './fetch/find-java.js';
 import { checkJars, kafkaJars } from './fetch/kafka-jars.js';
 import { endLeftovers } from './server/leftovers.js';
 import type { KafkaListener } from './server/server-properties.js';
-import { brokerArguments, ensureStorage, faultOf, rememberedStart, rememberStart, type StartRecord } from './server/storage.js';
+import { brokerCommand, ensureStorage, faultOf, rememberedStart, rememberStart, type StartRecord } from './server/storage.js';
 
 export interface EmbeddedKafkaOptions {
   /** A folder for the broker alone; created when missing, its parent too. */
@@ -104,7 +102,7 @@ const launch = async (options: EmbeddedKafkaOptions, dataDir: string, release: (
   let sayReady: () => void;
   const said = new Promise<void>((resolve) => (sayReady = resolve));
   const server = await keepServer({
-    command: await dieWithParent(asMyself, 'INT', java.file, brokerArguments(dataDir, program, settings)),
+    command: await brokerCommand(dataDir, program, settings),
     onLog: (line) => {
       if (line.includes('Kafka Server started')) sayReady();
       onLog(line);

@@ -166,7 +166,7 @@ describe('the jars', () => {
     maven('echo "[INFO] trying"; echo "[ERROR] Unknown host"; exit 1');
     await expect(fetchJars()).rejects.toMatchObject({
       fault: 'FETCH_FAILED',
-      message: expect.stringMatching(/^Kafka could not be fetched \(Unknown host\): try again, or install .+$/) as string,
+      message: expect.stringMatching(/^Kafka could not be fetched \(Unknown host\): try again, or set KAFKA_BROKERS .+$/) as string,
     });
     rmSync(join(bin, 'mvn'));
     await expect(fetchJars()).rejects.toMatchObject({ fault: 'MAVEN_MISSING' });
@@ -184,12 +184,13 @@ describe('the jars', () => {
     });
   });
 
-  // Broken by: a fetch that goes on when nobody wants it any more, or a Maven that is left behind.
-  it('are given up when the start is', async () => {
+  // Broken by: silence while a person waits, a fetch that goes on when nobody wants it any more, or a Maven that is left behind.
+  it('tell how far they are, and are given up when the start is', async () => {
     maven(`echo $$ > ${root}/pid; exec sleep 600`);
     const abort = new AbortController();
-    const fetching = fetchJars({ signal: abort.signal });
-    await expect.poll(() => existsSync(join(root, 'pid')), { timeout: 20_000 }).toBe(true);
+    const news: string[] = [];
+    const fetching = fetchJars({ signal: abort.signal, onNews: (message) => news.push(message) });
+    await expect.poll(() => news.at(-1), { timeout: 20_000 }).toMatch(/^\d+ s: fetching Kafka, files so far: 1$/);
     abort.abort(new Error('not wanted'));
     await expect(fetching).rejects.toThrow('not wanted');
     const pid = Number(readFileSync(join(root, 'pid'), 'utf8'));

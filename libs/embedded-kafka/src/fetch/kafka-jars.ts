@@ -97,7 +97,7 @@ const fetchJars = async (folder: string, { java, onNews }: FetchOptions, signal:
   mkdirSync(unfinished);
   let downloaded = 0;
   onNews(`fetching Kafka ${kafkaVersion} by Maven (about 50 MB, only this once)`);
-  const cancel = everyMoment((seconds) => onNews(`${seconds} s: fetching Kafka, ${downloaded} files so far`));
+  const cancel = everyMoment((seconds) => onNews(`${seconds} s: fetching Kafka, files so far: ${downloaded}`));
   try {
     await runMaven({ java, folder: unfinished, signal, onDownload: () => (downloaded += 1) });
     writeFileSync(join(unfinished, listFile), JSON.stringify(sizes(unfinished)));

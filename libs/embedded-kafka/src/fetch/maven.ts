@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { asMyself, dieWithParent } from '@pca/embedded-postgres';
-import { EmbeddedKafkaError, howToGetOne } from '../embedded-kafka-error.js';
+import { EmbeddedKafkaError } from '../embedded-kafka-error.js';
 import { mavenEnv } from '../env.js';
 import type { Java } from './find-java.js';
 
@@ -67,5 +67,9 @@ export const runMaven = async ({ java, folder, signal, onDownload }: MavenOption
   rmSync(pomFile);
   if (code === 0) return;
   const reason = lines.find((line) => line.startsWith('[ERROR]'))?.slice('[ERROR] '.length) ?? lines.at(-1) ?? `Maven ended with ${code}`;
-  throw new EmbeddedKafkaError('FETCH_FAILED', `Kafka could not be fetched (${reason}): try again, or ${howToGetOne}`, lines);
+  throw new EmbeddedKafkaError(
+    'FETCH_FAILED',
+    `Kafka could not be fetched (${reason}): try again, or set KAFKA_BROKERS to a Kafka broker`,
+    lines,
+  );
 };

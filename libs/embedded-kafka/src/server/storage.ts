@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { asMyself, dieWithParent, type ProcessIdentity, writeWhole } from '@pca/embedded-postgres';
+import { type Command, type ProcessIdentity, writeWhole } from '@pca/embedded-postgres';
 import { EmbeddedKafkaError } from '../embedded-kafka-error.js';
-import { kafkaArguments, type KafkaProgram } from './kafka-program.js';
+import { kafkaCommand, type KafkaProgram } from './kafka-program.js';
 import { logProperties, serverProperties, type ServerPropertiesInput } from './server-properties.js';
 
 /** The folder that Kafka itself owns, inside ours. */
@@ -69,12 +69,8 @@ export const ensureStorage = async (
   const users = Object.entries(scramUsers).flatMap(([name, password]) =>
     ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => ['--add-scram', `${mechanism}=[name=${name},password=${password}]`]),
   );
-  const { file, args } = await dieWithParent(
-    asMyself,
-    'KILL',
-    program.java.file,
-    kafkaArguments(program, logFile(dataDir), 'kafka.tools.StorageTool', ['format', '-t', clusterId(), '-c', properties, ...users]),
-  );
+  const format = ['format', '-t', clusterId(), '-c', properties, ...users];
+  const { file, args } = await kafkaCommand(program, 'KILL', logFile(dataDir), 'kafka.tools.StorageTool', format);
   try {
     await promisify(execFile)(file, [...args]);
   } catch (error) {
@@ -89,9 +85,9 @@ export const ensureStorage = async (
   renameSync(unfinished, logDir(dataDir));
 };
 
-/** Arguments for Java that run the broker; writes its settings. */
-export const brokerArguments = (dataDir: string, program: KafkaProgram, settings: Settings): string[] => {
+/** The command that runs the broker; writes its settings. */
+export const brokerCommand = (dataDir: string, program: KafkaProgram, settings: Settings): Promise<Command> => {
   const properties = join(dataDir, 'server.properties');
   writeFileSync(properties, serverProperties({ ...settings, logDir: logDir(dataDir) }), { mode: 0o600 });
-  return kafkaArguments(program, logFile(dataDir), 'kafka.Kafka', [properties]);
+  return kafkaCommand(program, 'INT', logFile(dataDir), 'kafka.Kafka', [properties]);
 };
