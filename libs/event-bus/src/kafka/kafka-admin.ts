@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeadLetterTopic } from '@pca/contracts';
-import { isDomainError } from '@pca/errors';
 import kafkajs, { type Admin, type Cluster } from 'kafkajs';
 import pLimit from 'p-limit';
 import type { Begun } from '../delivery/partition-delivery.js';
@@ -29,6 +28,7 @@ const deadLetterRetentionMs = 30 * dayMs;
 /** What a record has around its key and value: headers, lengths, and what compression adds to what it cannot compress. */
 const recordOverheadBytesMax = 64 * 1024;
 const lookAgainMs = 20;
+const unready = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE']);
 
 /** What is asked of the brokers outside of sending and fetching; each question is answered within `msMax`, or rejected. */
 export class KafkaAdmin {
@@ -43,23 +43,22 @@ export class KafkaAdmin {
     private readonly replicationFactor: number,
   ) {}
 
-  /** Makes those that are not there; those that are keep their partitions and settings. */
+  /** Makes those that are not there; those that are keep their partitions and settings. Resolves when all of them can be written to. */
   async ensureTopics(topics: readonly NewTopic[]): Promise<void> {
     if (topics.length === 0) return;
-    await this.ask(async (admin) => {
+    await this.ask(async (admin, signal) => {
       const there = new Set(await admin.listTopics());
       const missing = topics.filter(({ name }) => !there.has(name));
-      if (missing.length === 0) return;
-      await admin.createTopics({ topics: missing.map((topic) => this.configOf(topic)), timeout: this.msMax });
-      // Where another process made some of them at the same moment, kafkajs does not wait for the rest.
-      while (!(await partitionsOf(admin, missing))) await sleep(lookAgainMs);
+      if (missing.length > 0) await admin.createTopics({ topics: missing.map((topic) => this.configOf(topic)), waitForLeaders: false });
+      // A partition that has its leader in the books may still refuse for a moment, and then what was sent for the others is sent again.
+      for (const { name } of topics) while (!(await isReady(admin, name)) && !signal.aborted) await sleep(lookAgainMs);
     });
   }
 
   /** Empty when there is no such topic. */
   offsets(topic: string): Promise<PartitionOffsets[]> {
     return this.ask(async (admin) => {
-      if (!(await partitionsOf(admin, [{ name: topic }]))) {
+      if (!(await isThere(admin, topic))) {
         // It may have been there before: kafkajs would go on asking for it, and fail with every other question.
         this.drop();
         return [];
@@ -140,16 +139,19 @@ export class KafkaAdmin {
     };
   }
 
-  private ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
+  private ask<T>(question: (admin: Admin, signal: AbortSignal) => Promise<T>): Promise<T> {
     const deadline = performance.now() + this.msMax;
+    const over = new AbortController();
     return this.oneByOne(async () => {
       const current = (this.current ??= this.open());
       try {
-        const answer = current.connected.then(() => question(current.admin));
+        const answer = current.connected.then(() => question(current.admin, over.signal));
         return await withinMs(Math.max(0, deadline - performance.now()), 'A question to Kafka', answer);
       } catch (error) {
-        if (!isDomainError(error)) this.drop();
+        this.drop();
         throw error;
+      } finally {
+        over.abort();
       }
     });
   }
@@ -166,13 +168,21 @@ export class KafkaAdmin {
   }
 }
 
-/** Undefined unless all of them are there. */
-const partitionsOf = async (admin: Admin, topics: readonly { readonly name: string }[]): Promise<number | undefined> => {
+const isThere = async (admin: Admin, topic: string): Promise<boolean> => {
   try {
-    const answer = await admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) });
-    return answer.topics.reduce((sum, { partitions }) => sum + partitions.length, 0);
+    await admin.fetchTopicMetadata({ topics: [topic] });
+    return true;
   } catch (error) {
-    if (kafkaErrorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return undefined;
+    if (kafkaErrorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return false;
+    throw error;
+  }
+};
+
+const isReady = async (admin: Admin, topic: string): Promise<boolean> => {
+  try {
+    return (await admin.fetchTopicOffsets(topic)).length > 0;
+  } catch (error) {
+    if (unready.has(kafkaErrorType(error) ?? '')) return false;
     throw error;
   }
 };
