@@ -26,3 +26,4 @@ export {
   type PostgresEventBusOptions,
 } from './postgres/postgres-event-bus.js';
 export { readTopic } from './read-topic.js';
+export { type OpenDeadLetter, openDeadLetters, redrive, type RedriveFilter, type Redriven } from './redrive.js';

@@ -2,30 +2,36 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DeliveredMessage, EventBus, EventBusAdmin } from './event-bus.js';
 
 /**
- * Everything that a topic keeps now, each partition in its order, in batches; messages for one group alone are left out. Resolves when the
- * end that it had at the call was reached. What is no message is passed over.
+ * Everything that a topic keeps now, each partition in its order, batch after batch; messages for one group alone are left out. Resolves
+ * when the end that it had at the call was reached, or rejects with what `onBatch` throws. What is no message is passed over.
  */
 export const readTopic = async (
   bus: EventBus & EventBusAdmin,
   topic: string,
-  onBatch: (messages: readonly DeliveredMessage[]) => void,
+  onBatch: (messages: readonly DeliveredMessage[]) => void | Promise<void>,
 ): Promise<void> => {
   const ends = new Map((await bus.offsets(topic)).filter(({ start, end }) => end > start).map(({ partition, end }) => [partition, end]));
   if (ends.size === 0) return;
+  let failure: { readonly error: unknown } | undefined;
   const subscription = await bus.broadcast({
     topics: [topic],
     from: 'earliest',
     concurrency: 1,
-    handle: (messages) => {
+    handle: async (messages) => {
       const wanted = messages.filter(({ partition, offset }) => offset < (ends.get(partition) ?? 0));
-      if (wanted.length > 0) onBatch(wanted);
-      return Promise.resolve();
+      if (wanted.length === 0 || failure) return;
+      try {
+        await onBatch(wanted);
+      } catch (error) {
+        failure = { error };
+      }
     },
   });
   const isAtEnd = (): boolean => {
     const positions = subscription.positions()[topic];
     return [...ends].every(([partition, end]) => (positions?.get(partition) ?? 0) >= end);
   };
-  while (!isAtEnd()) await sleep(5);
+  while (!failure && !isAtEnd()) await sleep(5);
   await subscription.close();
+  if (failure) throw failure.error;
 };
