@@ -1,4 +1,4 @@
-import { testPostgres, type TestPostgres } from '@pca/testing';
+import { requiresKafka, testKafka, testPostgres, type TestPostgres } from '@pca/testing';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { connectEventBus } from '../src/index.js';
 import { redriveContract } from './redrive.contract.js';
@@ -12,4 +12,12 @@ describe('on the log of Postgres', () => {
   });
   afterAll(() => postgres.stop());
   redriveContract(() => connectEventBus({ bus: 'postgres', url }));
+});
+
+describe.skipIf(!(await requiresKafka()))('on Kafka', () => {
+  let brokers: string;
+  beforeAll(async () => {
+    ({ brokers } = await testKafka());
+  });
+  redriveContract(() => connectEventBus({ bus: 'kafka', brokers }));
 });

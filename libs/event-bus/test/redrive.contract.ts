@@ -1,11 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type BusMessage, deadLetter, deadLetterTopicOf, makeEvent } from '@pca/contracts';
 import { v7 as uuidv7 } from 'uuid';
 import { afterEach, expect, it } from 'vitest';
 import {
+  type BatchHandler,
   deadLettered,
   type DeliveredMessage,
   type EventBus,
   type EventBusAdmin,
+  handled,
   openDeadLetters,
   readTopic,
   redrive,
@@ -41,17 +44,17 @@ export const redriveContract = (open: () => Promise<Bus>): void => {
     isBad: (n: number) => boolean,
   ) => {
     const seen: DeliveredMessage[] = [];
-    const subscription = await bus.subscribe({
-      ...options,
-      handle: (messages) =>
-        Promise.resolve(
-          messages.map((message) => {
-            if (isBad(sequenceOf(message))) return deadLettered(`no use for ${sequenceOf(message)}`);
-            seen.push(message);
-            return { is: 'handled' as const };
-          }),
-        ),
-    });
+    const handle: BatchHandler = (messages) =>
+      Promise.resolve(
+        messages.map((message) => {
+          if (isBad(sequenceOf(message))) return deadLettered(`no use for ${sequenceOf(message)}`);
+          seen.push(message);
+          return handled;
+        }),
+      );
+    const join = () => bus.subscribe({ ...options, handle });
+    // A fresh broker has its groups to load first.
+    const subscription = await join().catch(() => sleep(2_000).then(join));
     return { seen, subscription };
   };
   const byKey = (seen: readonly DeliveredMessage[]) =>

@@ -5,14 +5,15 @@ import { v7 as uuidv7 } from 'uuid';
 import { AppendQueue, type AppendQueueLimits } from '../append-queue.js';
 import { Consumer, type ConsumerHost } from '../delivery/consumer.js';
 import { type EncodedMessage, encodeMessage, messageBytesMaxDefault } from '../encode-message.js';
-import type {
-  BroadcastOptions,
-  EventBus,
-  EventBusAdmin,
-  PartitionLag,
-  PartitionOffsets,
-  SubscribeOptions,
-  Subscription,
+import {
+  type BroadcastOptions,
+  type EventBus,
+  type EventBusAdmin,
+  type PartitionLag,
+  type PartitionOffsets,
+  positionsName,
+  type SubscribeOptions,
+  type Subscription,
 } from '../event-bus.js';
 import type { EventBusObserver } from '../event-bus-observer.js';
 import { BroadcastPositions, GroupPositions, type Offsets, type Positions } from './group-positions.js';
@@ -90,9 +91,10 @@ export class KafkaEventBus implements EventBus, EventBusAdmin {
     await this.send(messages);
   }
 
-  async subscribe({ group, from = 'earliest', ...options }: SubscribeOptions): Promise<Subscription> {
-    const consumer = new Consumer(group, options, this.host);
-    return this.open(consumer, async (offsets) => new GroupPositions(group, this.admin, await this.fixPositions(group, offsets)), from);
+  async subscribe({ group, generation = 0, from = 'earliest', ...options }: SubscribeOptions): Promise<Subscription> {
+    const consumer = new Consumer(group, options, this.host, generation);
+    const name = positionsName(group, generation);
+    return this.open(consumer, async (offsets) => new GroupPositions(name, this.admin, await this.fixPositions(name, offsets)), from);
   }
 
   async broadcast({ from = 'latest', ...options }: BroadcastOptions): Promise<Subscription> {
