@@ -25,6 +25,14 @@ const systems = {
     load: { checked: true },
     parts: ['burst'],
   },
+  'postgres-inbox': {
+    title: 'the same, and an inbox in the transaction of each batch',
+    file: 'event-bus.mjs',
+    server: 'postgres',
+    load: { checked: true, inbox: true },
+    labels: { rest: 'inbox and other tables' },
+    parts: ['burst'],
+  },
   'pg-boss': { title: 'pg-boss', file: 'pg-boss.mjs', server: 'postgres', parts: ['burst'] },
   'graphile-worker': { title: 'graphile-worker', file: 'graphile-worker.mjs', server: 'postgres', parts: ['burst'] },
   // An idempotent producer takes one send at a time; what four callers hand over meanwhile is the next one.
@@ -36,6 +44,14 @@ const systems = {
     parts: ['burst', 'idle'],
   },
   'kafkajs-4': { title: 'kafkajs alone, four sends of 100 at once', file: 'kafkajs.mjs', server: 'kafka', parts: ['burst'] },
+  kafka: {
+    title: '**the bus on Kafka**',
+    file: 'event-bus.mjs',
+    server: 'kafka',
+    gate: { peer: 'kafkajs', speedLeast: 0.8 },
+    own: true,
+    parts: ['burst', 'idle', 'growth'],
+  },
   outbox: {
     title: 'outbox and relay to the bus on Postgres',
     file: 'outbox.mjs',
