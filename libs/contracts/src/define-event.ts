@@ -38,6 +38,8 @@ export const defineEvent = <S extends z.ZodObject>(definition: Omit<EventDefinit
 
 export const eventDefinitions = (): readonly EventDefinition[] => [...byType.values()];
 
+export const eventDefinitionOf = (type: string): EventDefinition | undefined => byType.get(type);
+
 /** An event ready for the outbox. Throws ZodError when the producer breaks its own contract, which is a bug and not bad input. */
 export const makeEvent = <S extends z.ZodObject>(
   definition: EventDefinition<S>,
@@ -70,10 +72,21 @@ export const parseEvent = (value: unknown): EventEnvelope => {
   const envelope = envelopeSchema.safeParse(value);
   if (!envelope.success) throw new DomainError('BAD_USER_INPUT', `Not an event envelope: ${firstIssue(envelope.error)}`);
   const definition = byType.get(envelope.data.type);
-  if (!definition) throw new DomainError('BAD_USER_INPUT', `Unknown event type ${envelope.data.type}`);
+  if (!definition) throw unknownEvent(envelope.data.type);
+  if (envelope.data.version !== definition.version) {
+    throw new DomainError('BAD_USER_INPUT', `${envelope.data.type} has version ${definition.version}, not ${envelope.data.version}`);
+  }
   const payload = definition.schema.safeParse(envelope.data.payload);
   if (!payload.success) throw new DomainError('BAD_USER_INPUT', `Bad payload of ${envelope.data.type}: ${firstIssue(payload.error)}`);
   return { ...envelope.data, payload: payload.data };
+};
+
+/** What is wrong with a type that no contract names; another version of one that is named is told apart. */
+export const unknownEvent = (type: string): DomainError => {
+  const name = type.replace(/\.v\d+$/, '.');
+  const known = [...byType.keys()].filter((other) => other.startsWith(name) && /^v\d+$/.test(other.slice(name.length)));
+  const versions = known.length > 0 ? `; known is ${known.join(', ')}` : '';
+  return new DomainError('BAD_USER_INPUT', `Unknown event type ${type}${versions}`);
 };
 
 const firstIssue = (error: z.ZodError): string => {

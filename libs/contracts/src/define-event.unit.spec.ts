@@ -15,7 +15,11 @@ it('refuses a payload that breaks its contract, at the producer and at the consu
   expect(() => makeEvent(campaignDeleted, { ...payload, version: 0 }, context)).toThrow(z.ZodError);
   const { envelope } = makeEvent(campaignDeleted, payload, context);
   expect(() => parseEvent({ ...envelope, payload: { ...payload, campaignId: 'x' } })).toThrow(/campaign.deleted.v1: campaignId/);
-  expect(() => parseEvent({ ...envelope, type: 'campaign.deleted.v9' })).toThrow(/Unknown event type/);
+  expect(() => parseEvent({ ...envelope, type: 'campaign.deleted.v9' })).toThrow(
+    'Unknown event type campaign.deleted.v9; known is campaign.deleted.v1',
+  );
+  expect(() => parseEvent({ ...envelope, type: 'nobody.knows.v1' })).toThrow(/^Unknown event type nobody\.knows\.v1$/);
+  expect(() => parseEvent({ ...envelope, version: 2 })).toThrow('campaign.deleted.v1 has version 1, not 2');
   expect(() => parseEvent({ ...envelope, workspaceId: '../x' })).toThrow(/workspaceId/);
 });
 

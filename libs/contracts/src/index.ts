@@ -1,4 +1,13 @@
-export { defineEvent, eventDefinitions, makeEvent, parseEvent, type EventContext, type EventDefinition } from './define-event.js';
+export {
+  defineEvent,
+  eventDefinitionOf,
+  eventDefinitions,
+  makeEvent,
+  parseEvent,
+  unknownEvent,
+  type EventContext,
+  type EventDefinition,
+} from './define-event.js';
 export { envelopeSchema, workspaceIdSchema, type BusMessage, type EventEnvelope } from './envelope.js';
 export {
   campaignCreated,
