@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import kafkajs, { type Kafka, type SASLOptions } from 'kafkajs';
-import { registerZstd } from './zstd-codec.js';
+import { registerCodecs } from './compression-codecs.js';
 
 export interface KafkaConnection {
   /** `host:port`, several with commas in between, as in KAFKA_BROKERS. */
@@ -27,7 +27,7 @@ export const kafkaErrorType = (error: unknown): string | undefined => {
 const keepAliveMs = 60_000;
 const connectMsMax = 5_000;
 
-registerZstd();
+registerCodecs();
 
 /**
  * A kafkajs client whose connections can be cut for good. kafkajs goes on trying behind a caller who has given up, so that what was refused

@@ -61,7 +61,7 @@ export class KafkaSender {
   }
 
   private get how(): { acks: number; timeout: number; compression: number } {
-    return { acks: -1, timeout: this.msMax, compression: kafkajs.CompressionTypes.ZSTD };
+    return { acks: -1, timeout: this.msMax, compression: kafkajs.CompressionTypes.GZIP };
   }
 
   private open(): NonNullable<typeof this.current> {
