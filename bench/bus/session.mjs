@@ -23,8 +23,8 @@ const startRole = async (side, { file }, place) => {
   const args = [side, join(import.meta.dirname, 'systems', file), JSON.stringify(place)];
   const child = fork(join(import.meta.dirname, 'role.mjs'), args, {
     execPath: process.execPath,
-    // kafkajs works out a pause from a time that is not set yet, and Node tells of each.
-    execArgv: ['--disable-warning=TimeoutNegativeWarning'],
+    // The limits that services run with; kafkajs works out a pause from a time that is not set yet, and Node tells of each.
+    execArgv: ['--max-semi-space-size=16', '--max-old-space-size=384', '--disable-warning=TimeoutNegativeWarning'],
   });
   await answerOf(child);
   const ask = (name, value) => {
