@@ -4,7 +4,8 @@ import type { Consumer } from '../delivery/consumer.js';
 import type { Begun } from '../delivery/partition-delivery.js';
 import { type Place, PartitionWorker } from '../delivery/partition-worker.js';
 import { balancedAssigner } from './balanced-assigner.js';
-import { encodeBegun, type Positions } from './group-positions.js';
+import { CommitQueue } from './commit-queue.js';
+import type { Positions } from './group-positions.js';
 import type { GroupPosition, KafkaAdmin } from './kafka-admin.js';
 import { kafkaErrorType, type KafkaLink } from './kafka-link.js';
 import { fromKafka } from './kafka-message.js';
@@ -22,9 +23,11 @@ const heartbeatMs = 500;
 /** How soon partitions that were added to a topic are seen. */
 const metadataMsMax = 10_000;
 const commitRetryMsMax = 1_000;
+/** How long what was done is kept in memory alone, in the hope of more to do. */
+const openMsMax = 25;
 const partitionBytesMax = 1024 * 1024;
 /** More than a member has partitions: each batch is handed on at once. */
-const handoversMax = 256;
+const handoversMax = 64;
 
 /** Refusals that say that the partition is, or may be, somebody else's now. */
 const lost = new Set([
@@ -50,6 +53,10 @@ interface Slot {
   ended: Promise<void>;
   /** What to do when the worker has room for another fetch. */
   onHungry: () => void;
+  /** Whether what it did last is not kept yet. */
+  isOpen: boolean;
+  /** Keeps that, unless another fetch comes before and it is kept together with the beginning of that. */
+  closing: NodeJS.Timeout | undefined;
 }
 
 /** A member of a group, as long as it is connected: its partitions change, its handlers end before they do. */
@@ -67,6 +74,7 @@ export class KafkaMember {
   private isStopping = false;
   /** kafkajs's handle on the group; it stays the same over rebalances. */
   private handle: EachBatchPayload | undefined;
+  private readonly commits = new CommitQueue(async (topics) => this.handle?.commitOffsetsIfNecessary({ topics }));
   private staying: NodeJS.Timeout | undefined;
 
   /** `onJoined` is told each time the group has given this member its partitions. */
@@ -166,8 +174,8 @@ export class KafkaMember {
     const cursor = {
       advance: (done: number, next?: Begun) => this.positions.advance(place, done, () => this.commit(place, done, next)),
     };
-    const worker = new PartitionWorker(place, position, begun, cursor, this.consumer, () => slot.onHungry());
-    const slot: Slot = { worker, ended: Promise.resolve(), onHungry: () => undefined };
+    const worker = new PartitionWorker(place, position, begun, cursor, this.consumer, () => this.onHungry(slot));
+    const slot: Slot = { worker, ended: Promise.resolve(), onHungry: () => undefined, isOpen: false, closing: undefined };
     this.running += 1;
     slot.ended = worker
       .run()
@@ -182,13 +190,11 @@ export class KafkaMember {
   }
 
   /** Tried again for as long as this member may have the partition, because a broker that starts again still knows it. */
-  private async commit({ topic, partition }: Place, done: number, begun: Begun | undefined): Promise<void> {
+  private async commit(place: Place, done: number, begun: Begun | undefined): Promise<void> {
     const { generation } = this;
-    const partitions = [{ partition, offset: String(done), metadata: encodeBegun(begun) }];
     for (let tries = 0; ; tries += 1) {
       try {
-        await this.handle?.commitOffsetsIfNecessary({ topics: [{ topic, partitions }] });
-        return;
+        return await this.commits.commit(place, done, begun);
       } catch (error) {
         if (isLost(error) || this.isStopping || generation !== this.generation) throw error;
         await sleep(Math.min(commitRetryMsMax, 20 * 2 ** Math.min(tries, 10)));
@@ -215,6 +221,8 @@ export class KafkaMember {
     if (begins > worker.fetchFrom) void this.reportMissed(worker.place, worker.fetchFrom);
     worker.fetchFrom = Number(batch.lastOffset()) + 1;
     resolveOffset(batch.lastOffset());
+    clearTimeout(slot.closing);
+    slot.isOpen = true;
     worker.offer(received);
     await this.untilHungry(slot);
     if (!worker.isHungry) slot.onHungry = pause();
@@ -232,6 +240,17 @@ export class KafkaMember {
     const offsets = await this.host.admin.offsets(topic).catch(() => []);
     const start = offsets.find((known) => known.partition === partition)?.start ?? 0;
     if (start > position) this.consumer.host.observer.missed?.(this.consumer.name, topic, start - position);
+  }
+
+  /** Answers whether an offer will follow in any case. */
+  private onHungry(slot: Slot): boolean {
+    slot.onHungry();
+    if (!slot.isOpen) return false;
+    slot.closing = setTimeout(() => {
+      slot.isOpen = false;
+      slot.worker.offer([]);
+    }, openMsMax);
+    return true;
   }
 
   private untilHungry(slot: Slot): Promise<void> {
