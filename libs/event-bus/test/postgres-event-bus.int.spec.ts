@@ -226,3 +226,30 @@ it('keeps every acknowledged message when Postgres is killed under load, whateve
   expect([...acknowledged].filter((id) => !ids.has(id))).toEqual([]);
   expect(acknowledged.size).toBeGreaterThan(100);
 });
+
+// Broken by: ids that a subscription learnt once and for all; it would sit there and hear nothing.
+it('goes on consuming when the database was made anew under it', async () => {
+  const bus = await open({ topics: { [topic]: { partitions: 2 } } });
+  const got: string[] = [];
+  const hear = (who: string) => async (messages: readonly DeliveredMessage[]) =>
+    void got.push(...messages.map((m) => `${who} ${sequenceOf(m)}`));
+  await bus.subscribe({ group: 'group', topics: [topic], handle: hear('group') });
+  await bus.broadcast({ topics: [topic], handle: hear('all') });
+  await bus.publish(numbered(2));
+  await expect.poll(() => got.toSorted()).toEqual(['all 1', 'all 2', 'group 1', 'group 2']);
+  got.length = 0;
+  await pool.query('drop schema bus cascade');
+  await (await PostgresEventBus.connect({ url })).close();
+  await pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pca-event-bus' and datname = current_database()`,
+  );
+  await expect
+    .poll(() =>
+      bus.publish([messageOf(topic, 'key', 3)]).then(
+        () => true,
+        () => false,
+      ),
+    )
+    .toBe(true);
+  await expect.poll(() => got.toSorted()).toEqual(['all 3', 'group 3']);
+});

@@ -17,6 +17,8 @@ export interface Membership {
   claim(session: PostgresSession, topic: ConsumedTopic, owned: readonly number[], share: number): Promise<Claimed[]>;
   release(session: PostgresSession, topic: ConsumedTopic, partition: number): Promise<void>;
   advance(session: PostgresSession, topic: ConsumedTopic, partition: number, from: number, to: number, begun?: Begun): Promise<void>;
+  /** How far a broadcast came; a group asks its row. */
+  reached(topic: string, partition: number): number | undefined;
   /** Ends the membership with all that belongs to it, so that others can have it at once. */
   leave(session: PostgresSession): Promise<void>;
 }
@@ -55,6 +57,10 @@ export class GroupMembership implements Membership {
     return session.advance({ consumerId: topic.consumerId, partition, from, to, begun });
   }
 
+  reached(): undefined {
+    return undefined;
+  }
+
   leave(session: PostgresSession): Promise<void> {
     return session.leave(this.group);
   }
@@ -87,6 +93,10 @@ export class BroadcastMembership implements Membership {
   advance(_session: PostgresSession, { topic }: ConsumedTopic, partition: number, _from: number, to: number): Promise<void> {
     this.positions.get(topic)?.set(partition, to);
     return Promise.resolve();
+  }
+
+  reached(topic: string, partition: number): number | undefined {
+    return this.positions.get(topic)?.get(partition);
   }
 
   leave(): Promise<void> {

@@ -121,11 +121,17 @@ export class PostgresEventBus implements EventBus, EventBusAdmin {
 
   async broadcast({ from = 'latest', ...options }: BroadcastOptions): Promise<Subscription> {
     const consumer = new Consumer(undefined, options, this.host);
-    return this.open(consumer, async (topics) => {
+    return this.open(consumer, async (topics, last) => {
       const positions = new Map<string, Map<number, number>>();
       for (const name of consumer.topics) {
         const offsets = await this.log.offsets(name);
-        positions.set(name, new Map(offsets.map(({ partition, start, end }) => [partition, from === 'latest' ? end : start])));
+        const begin = ({ partition, start, end }: PartitionOffsets): number => {
+          if (!last) return from === 'latest' ? end : start;
+          // A log that ends before the position is another one.
+          const reached = last.reached(name, partition) ?? start;
+          return reached > end ? start : reached;
+        };
+        positions.set(name, new Map(offsets.map((each) => [each.partition, begin(each)])));
       }
       const consumed = consumer.topics.map((topic) => ({ consumerId: 0, topicId: topics.get(topic)?.id ?? 0, topic }));
       return new BroadcastMembership(consumed, positions);
@@ -181,10 +187,17 @@ export class PostgresEventBus implements EventBus, EventBusAdmin {
     );
   }
 
-  private async open(consumer: Consumer, join: (topics: ReadonlyMap<string, Topic>) => Promise<Membership>): Promise<Subscription> {
+  private async open(
+    consumer: Consumer,
+    join: (topics: ReadonlyMap<string, Topic>, last?: Membership) => Promise<Membership>,
+  ): Promise<Subscription> {
     if (this.closed) throw unavailable('The event bus is closed');
     const membership = await this.asked(async () => join(await this.topicsOf(consumer.topics)));
-    const subscription: Subscription = new PostgresSubscription(this.pool, consumer, membership, this.limits, () =>
+    const rejoin = async (last: Membership): Promise<Membership> => {
+      this.topics.clear();
+      return join(await this.topicsOf(consumer.topics), last);
+    };
+    const subscription: Subscription = new PostgresSubscription(this.pool, consumer, membership, rejoin, this.limits, () =>
       this.subscriptions.delete(subscription),
     );
     this.subscriptions.add(subscription);

@@ -40,10 +40,12 @@ export class PostgresSubscription implements Subscription {
   private woken = false;
   private rotation = 0;
 
+  /** `rejoin` is asked on each new connection after the first: the database may have been made anew, with other topics and ids. */
   constructor(
     private readonly pool: pg.Pool,
     private readonly consumer: Consumer,
-    private readonly membership: Membership,
+    private membership: Membership,
+    private readonly rejoin: (last: Membership) => Promise<Membership>,
     private readonly limits: PostgresSubscriptionLimits,
     private readonly onClosed: () => void,
   ) {
@@ -76,8 +78,9 @@ export class PostgresSubscription implements Subscription {
 
   private async run(): Promise<void> {
     const { signal } = this.closing;
-    for (let failures = 0; !signal.aborted; failures += 1) {
+    for (let failures = 0, lives = 0; !signal.aborted; failures += 1, lives += 1) {
       try {
+        if (lives > 0) this.membership = await this.rejoin(this.membership);
         await this.live(() => (failures = 0));
       } catch (error) {
         this.consumer.host.observer.connectionLost?.(error as Error);
