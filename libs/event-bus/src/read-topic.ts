@@ -3,12 +3,13 @@ import type { DeliveredMessage, EventBus, EventBusAdmin } from './event-bus.js';
 
 /**
  * Everything that a topic keeps now, each partition in its order, batch after batch; messages for one group alone are left out. Resolves
- * when the end that it had at the call was reached, or rejects with what `onBatch` throws. What is no message is passed over.
+ * when the end that it had at the call was reached, or rejects with what `onBatch`, or its promise, fails with. What is no message is
+ * passed over.
  */
 export const readTopic = async (
   bus: EventBus & EventBusAdmin,
   topic: string,
-  onBatch: (messages: readonly DeliveredMessage[]) => void | Promise<void>,
+  onBatch: (messages: readonly DeliveredMessage[]) => unknown,
 ): Promise<void> => {
   const ends = new Map((await bus.offsets(topic)).filter(({ start, end }) => end > start).map(({ partition, end }) => [partition, end]));
   if (ends.size === 0) return;
