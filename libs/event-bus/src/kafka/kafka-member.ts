@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer as KafkaConsumer, EachBatchPayload } from 'kafkajs';
 import type { Consumer } from '../delivery/consumer.js';
 import type { Begun } from '../delivery/partition-delivery.js';
+import type { PartitionOffsets } from '../event-bus.js';
 import { type Place, PartitionWorker } from '../delivery/partition-worker.js';
 import { balancedAssigner } from './balanced-assigner.js';
 import { CommitQueue } from './commit-queue.js';
@@ -67,8 +68,6 @@ export class KafkaMember {
   private readonly client: KafkaConsumer;
   private readonly joined: Promise<void>;
   private fail!: (error: Error) => void;
-  /** Settles when the partitions of the last assignment have their workers. */
-  private assigned: Promise<void> = Promise.resolve();
   private generation = 0;
   private running = 0;
   private isStopping = false;
@@ -154,19 +153,37 @@ export class KafkaMember {
     return true;
   }
 
+  /** Nothing is fetched until it is known from where on, because kafkajs would take what is there for what is next. */
   private take(assignment: Readonly<Record<string, readonly number[]>>): void {
-    const places = Object.entries(assignment).flatMap(([topic, partitions]) => partitions.map((partition) => ({ topic, partition })));
+    const topics = Object.entries(assignment).map(([topic, partitions]) => ({ topic, partitions: [...partitions] }));
+    const places = topics.flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition })));
     const { generation } = this;
     this.consumer.partitions = places.length;
-    this.client.resume(this.client.paused());
-    this.assigned = this.positions.read(places).then(
+    this.client.pause(topics);
+    this.whereToBegin(places).then(
       (known) => {
         if (generation !== this.generation || this.isStopping) return;
-        for (const place of known) this.start(place);
+        for (const place of known) {
+          this.start(place);
+          this.client.seek({ topic: place.topic, partition: place.partition, offset: String(place.position) });
+        }
+        this.client.resume(topics);
         this.onJoined();
       },
       (error: unknown) => this.fail(error as Error),
     );
+  }
+
+  private async whereToBegin(places: readonly Place[]): Promise<GroupPosition[]> {
+    const known = await this.positions.read(places);
+    const logs = new Map<string, readonly PartitionOffsets[]>();
+    for (const { topic } of places) if (!logs.has(topic)) logs.set(topic, await this.host.admin.offsets(topic));
+    return known.map((place) => {
+      const { start, end } = logs.get(place.topic)?.find(({ partition }) => partition === place.partition) ?? { start: 0, end: 0 };
+      if (place.position < start) this.consumer.host.observer.missed?.(this.consumer.name, place.topic, start - place.position);
+      // Beyond the end lies what was done of a topic of the same name that was deleted.
+      return place.position < start || place.position > end ? { ...place, position: start, begun: undefined } : place;
+    });
   }
 
   private start({ topic, partition, position, begun }: GroupPosition): Slot {
@@ -206,7 +223,6 @@ export class KafkaMember {
   private async offer(payload: EachBatchPayload): Promise<void> {
     const { batch, resolveOffset, pause } = payload;
     this.handle = payload;
-    await this.assigned;
     const begins = Number(batch.firstOffset() ?? 0);
     let slot = this.slots.get(keyOf(batch));
     // The log ends before the offset that was asked for: the topic was made anew.
