@@ -1,8 +1,10 @@
+export { backOffMs } from './back-off.js';
 export { countDeadRows, type DeadRow, deadRows, pruneDeadRows, redriveDeadRows } from './dead-rows.js';
 export { enqueue, enqueueLimits } from './enqueue.js';
 export { ensureInboxTable, inboxTableSql } from './inbox/inbox-table.js';
 export {
   endedGenerations,
+  forget,
   GenerationEnded,
   type Group,
   inboxOldestAgeSeconds,

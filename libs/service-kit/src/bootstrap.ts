@@ -9,6 +9,9 @@ import type { BaseEnv } from './env.js';
 import { Health } from './http/health.js';
 import { createHttpServer, type HttpServerOptions } from './http/http-server.js';
 import { ProblemFilter } from './http/problem-filter.js';
+import type { ConsumerDefinition } from './consumers/consumer.js';
+import type { ServiceBus } from './messaging/service-bus.js';
+import { startMessaging } from './messaging/start-messaging.js';
 import { type Logger, nestLogger } from './observability/logger.js';
 import { startMetrics } from './observability/metrics.js';
 import { startTracing } from './observability/tracing.js';
@@ -19,6 +22,10 @@ export interface ServiceDefinition {
   logger: Logger;
   module: Type | DynamicModule;
   database?: Database;
+  /** With a database, its outbox is relayed to the bus. */
+  bus?: ServiceBus;
+  /** What it consumes, with a database and a bus. Called once, when the application is made. */
+  consumers?: (app: NestFastifyApplication) => readonly ConsumerDefinition[];
   bodyBytesMax?: number;
   /** Routes and parsers that must be there before Nest's own. */
   prepare?: (app: NestFastifyApplication, health: Health) => Promise<void> | void;
@@ -67,21 +74,24 @@ export const createService = async (definition: ServiceDefinition): Promise<{ ap
 };
 
 /**
- * Boots a service: environment checked, database connected and migrated, HTTP up, background work started, in that order.
+ * Boots a service: environment checked, database connected and migrated, HTTP up, outbox, consumers and background work started, in that
+ * order.
  * SIGTERM, SIGINT and the loss of the supervisor drain it: not ready, no new connections, running requests end, background work ends, exit
  * 0.
  */
 export const bootstrap = async (definition: ServiceDefinition): Promise<void> => {
-  const { name, env, logger, database } = definition;
+  const { name, env, logger, database, bus } = definition;
   refuseLocalIssuerInProduction(env);
   const stopTracing = startTracing(name, env.OTEL_EXPORTER_OTLP_ENDPOINT);
   startMetrics(name);
   const { app, health } = await createService(definition);
   let stopBackground: (() => Promise<void>) | undefined;
+  let stopMessaging: (() => Promise<void>) | undefined = bus && (() => bus.close());
   onShutdown(env, logger, async () => {
     health.drain();
     await app.close();
     await stopBackground?.();
+    await stopMessaging?.();
     await database?.stop();
     await stopTracing();
   });
@@ -90,6 +100,7 @@ export const bootstrap = async (definition: ServiceDefinition): Promise<void> =>
     health.add({ name: 'database', check: () => database.ping() });
   }
   await app.listen(env.PORT, env.HOST);
+  if (database && bus) stopMessaging = startMessaging({ database, bus, logger, consumers: definition.consumers?.(app) ?? [] }, health);
   stopBackground = await definition.background?.(app, health);
   health.start();
   logger.info({ port: env.PORT, node: process.version }, `${name} is up`);
@@ -124,18 +135,4 @@ const onShutdown = (env: BaseEnv, logger: Logger, drain: () => Promise<void>): v
   process.once('SIGINT', () => stop('SIGINT'));
   // The supervisor holds the other end; when it dies, however it dies, nobody is left to stop this process.
   process.once('disconnect', () => stop('the supervisor is gone'));
-};
-
-/** For main.ts: a service that cannot start says why in one line and exits 1. */
-export const run = (definition: ServiceDefinition): void => {
-  for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
-    process.on(event, (error: unknown) => {
-      definition.logger.fatal({ err: error }, event);
-      process.exit(1);
-    });
-  }
-  bootstrap(definition).catch((error: unknown) => {
-    definition.logger.fatal({ err: error }, `${definition.name} cannot start`);
-    process.exit(1);
-  });
 };

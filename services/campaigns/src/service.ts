@@ -1,4 +1,4 @@
-import { createLogger, pruneIdempotencyKeys, type ServiceDefinition, startOutbox } from '@pca/service-kit';
+import { busConfigOf, createLogger, pruneIdempotencyKeys, ServiceBus, type ServiceDefinition } from '@pca/service-kit';
 import { AppModule } from './app.module.js';
 import { openDatabase } from './data-source.js';
 import type { CampaignsEnv } from './env.js';
@@ -15,6 +15,7 @@ export const campaignsService = (env: CampaignsEnv): ServiceDefinition => {
     env,
     logger,
     database,
+    bus: new ServiceBus(busConfigOf(env, 'campaigns'), logger),
     module: AppModule.of({
       logger,
       production: env.NODE_ENV === 'production',
@@ -23,7 +24,6 @@ export const campaignsService = (env: CampaignsEnv): ServiceDefinition => {
     }),
     prepare: acceptFiles,
     background: (app) => {
-      const stopOutbox = startOutbox(database, env.BUS_URL, logger);
       const sweep = (): void => {
         Promise.all([app.get(ImportStore).sweep(), pruneIdempotencyKeys(database.pool)]).catch((err: unknown) =>
           logger.warn({ err }, 'the sweep failed; it is tried again'),
@@ -31,9 +31,9 @@ export const campaignsService = (env: CampaignsEnv): ServiceDefinition => {
       };
       sweep();
       const timer = setInterval(sweep, sweepMs);
-      return Promise.resolve(async () => {
+      return Promise.resolve(() => {
         clearInterval(timer);
-        await stopOutbox();
+        return Promise.resolve();
       });
     },
   };

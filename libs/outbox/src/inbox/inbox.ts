@@ -89,6 +89,14 @@ export const receive = async <M extends DeliveredMessage>(
 const isBefore = ({ topic, partition, offset }: DeliveredMessage, positions: Positions): boolean =>
   offset < (positions[topic]?.[partition] ?? 0);
 
+/** Takes messages that were received in this transaction out of the inbox again: they were given up, and may be redriven. */
+export const forget = async (transaction: Queryable, group: Group, messages: readonly DeliveredMessage[]): Promise<void> => {
+  await transaction.query('delete from inbox where group_id = $1 and event_id = any ($2::uuid[])', [
+    group.id,
+    messages.map(({ envelope }) => envelope.id),
+  ]);
+};
+
 /** Takes the lock that keeps every generation of the group out until the transaction ends. */
 export const lockGroup = async (transaction: Queryable, group: Group): Promise<void> => {
   await transaction.query('select pg_advisory_xact_lock($1, $2)', [lockNamespace, group.id]);

@@ -1,7 +1,9 @@
 import type pg from 'pg';
 import { DataSource, type EntityManager, type EntitySchema, type MigrationInterface } from 'typeorm';
-import { gauge } from '../observability/metrics.js';
+import { askedGauge } from '../observability/metrics.js';
 import { InstrumentedClient } from './instrumented-client.js';
+
+const poolConnections = askedGauge('pca_db_pool_connections', 'Connections of the pool by state', ['state']);
 
 type Constructor<T = object> = new (...args: never[]) => T;
 
@@ -43,6 +45,7 @@ export const poolOf = (dataSource: DataSource): pg.Pool => (dataSource.driver as
 /** One service's database: entities through `manager`, hot paths through `pool`, both in one transaction when it must be. */
 export class Database {
   private readonly commitListeners = new Set<() => void>();
+  private forgetPool: () => void = () => undefined;
 
   constructor(readonly dataSource: DataSource) {}
 
@@ -66,11 +69,8 @@ export class Database {
     return () => this.commitListeners.delete(listener);
   }
 
-  /**
-   * Connects, trying again with growing pauses while the server is not up, then migrates under a lock so that two instances may start at
-   * once.
-   */
-  async start(onRetry: (error: Error, attempt: number) => void, attemptsMax = 30): Promise<void> {
+  /** Connects, trying again with growing pauses while the server is not up. */
+  async connect(onRetry: (error: Error, attempt: number) => void, attemptsMax = 30): Promise<void> {
     for (let attempt = 1; !this.dataSource.isInitialized; attempt++) {
       try {
         await this.dataSource.initialize();
@@ -80,12 +80,15 @@ export class Database {
         await new Promise((resolve) => setTimeout(resolve, Math.min(2_000, 100 * 2 ** attempt)));
       }
     }
+  }
+
+  /** Connects, then migrates under a lock so that two instances may start at once. */
+  async start(onRetry: (error: Error, attempt: number) => void): Promise<void> {
+    await this.connect(onRetry);
     await this.migrate();
-    gauge('pca_db_pool_connections', 'Connections of the pool by state', ['state'], (metric) => {
-      metric.set({ state: 'total' }, this.pool.totalCount);
-      metric.set({ state: 'idle' }, this.pool.idleCount);
-      metric.set({ state: 'waiting' }, this.pool.waitingCount);
-    });
+    this.forgetPool = poolConnections([{ state: 'total' }, { state: 'idle' }, { state: 'waiting' }], () =>
+      Promise.resolve([this.pool.totalCount, this.pool.idleCount, this.pool.waitingCount]),
+    );
   }
 
   async ping(): Promise<void> {
@@ -93,6 +96,7 @@ export class Database {
   }
 
   async stop(): Promise<void> {
+    this.forgetPool();
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }
 

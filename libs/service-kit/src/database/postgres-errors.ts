@@ -8,8 +8,14 @@ const bySqlState: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   '22007': ['BAD_USER_INPUT', 'A date or time is not valid'],
   '22008': ['BAD_USER_INPUT', 'A date or time is out of range'],
   '23505': ['CONFLICT', 'There is such a thing already'],
+  '25006': ['SERVICE_UNAVAILABLE', 'The database takes no writes'],
+  '25P03': ['SERVICE_UNAVAILABLE', 'The database ended a transaction that was idle'],
+  '3D000': ['SERVICE_UNAVAILABLE', 'The database is not there'],
   '40001': ['SERVICE_UNAVAILABLE', 'The database is busy; try again'],
   '40P01': ['SERVICE_UNAVAILABLE', 'The database is busy; try again'],
+  '55P03': ['SERVICE_UNAVAILABLE', 'The database is busy; try again'],
+  '53100': ['SERVICE_UNAVAILABLE', 'The database has no space left'],
+  '53200': ['SERVICE_UNAVAILABLE', 'The database has no memory left'],
   '53300': ['SERVICE_UNAVAILABLE', 'The database has no connection left'],
   '57014': ['TIMEOUT', 'The query took too long'],
   '57P01': ['SERVICE_UNAVAILABLE', 'The database is restarting'],
@@ -17,7 +23,16 @@ const bySqlState: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   '57P03': ['SERVICE_UNAVAILABLE', 'The database is starting'],
 };
 
-const connectionCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND']);
+const connectionCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
 const connectionMessages =
   /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|Connection ended unexpectedly|Query runner already released|QueryRunnerAlreadyReleased|connection is closed/i;
 
@@ -30,7 +45,7 @@ export const domainErrorOfDatabase = (error: unknown): DomainError | undefined =
   const code = String((error as { code?: unknown }).code ?? (error as { driverError?: { code?: unknown } }).driverError?.code ?? '');
   const known = bySqlState[code];
   if (known) return new DomainError(known[0], known[1], {}, { cause: error });
-  if (connectionCodes.has(code) || code.startsWith('08') || lostRunners.has(error.name) || connectionMessages.test(error.message)) {
+  if (connectionCodes.has(code) || /^(08|28|57P|58)/.test(code) || lostRunners.has(error.name) || connectionMessages.test(error.message)) {
     return new DomainError('SERVICE_UNAVAILABLE', 'The database is not reachable', {}, { cause: error });
   }
   return undefined;

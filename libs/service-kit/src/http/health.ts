@@ -8,7 +8,7 @@ const checkMsMax = 1_000;
 
 export class Health {
   private readonly checks: ReadinessCheck[] = [];
-  private degradedNames: () => Promise<readonly string[]> = () => Promise.resolve([]);
+  private readonly degradedNames: (() => Promise<readonly string[]>)[] = [];
   private draining = false;
   private started = false;
 
@@ -18,11 +18,16 @@ export class Health {
 
   /** Names of what is missing without which the service still does its work; they are listed beside the readiness. */
   addDegraded(names: () => Promise<readonly string[]>): void {
-    this.degradedNames = names;
+    this.degradedNames.push(names);
   }
 
-  degraded(): Promise<readonly string[]> {
-    return this.degradedNames();
+  async degraded(): Promise<readonly string[]> {
+    return (await Promise.all(this.degradedNames.map((names) => names()))).flat();
+  }
+
+  /** The same of a condition by its name. */
+  addOptional({ name, check }: ReadinessCheck): void {
+    this.addDegraded(async () => ((await passes(check)) ? [] : [name]));
   }
 
   /** From here on readiness is what the checks say. */

@@ -26,6 +26,39 @@ export const gauge = <L extends string>(
     }),
   });
 
+const askMsMax = 1_000;
+
+/**
+ * A gauge that asks at each scrape whoever was added to it: `add` names the sets of labels once, and `ask` answers with a value for each. One
+ * that fails or takes over a second gives NaN, so that a scrape waits for nobody. Returns how to add, which returns how to leave.
+ */
+export const askedGauge = <L extends string>(name: `pca_${string}`, help: string, labelNames: readonly L[] = []) => {
+  type Labels = Readonly<Record<L, string>>;
+  const sources = new Set<{ readonly sets: readonly Labels[]; readonly ask: () => Promise<readonly number[]> }>();
+  gauge(name, help, labelNames, async (metric) => {
+    metric.reset();
+    const answers = await Promise.all([...sources].map(async ({ sets, ask }) => ({ sets, values: await inTime(ask) })));
+    for (const { sets, values } of answers) sets.forEach((labels, i) => metric.set(labels, values[i] ?? Number.NaN));
+  });
+  return (sets: readonly Labels[], ask: () => Promise<readonly number[]>): (() => void) => {
+    const source = { sets, ask };
+    sources.add(source);
+    return () => void sources.delete(source);
+  };
+};
+
+const inTime = async (ask: () => Promise<readonly number[]>): Promise<readonly number[]> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<readonly number[]>((resolve) => {
+    timer = setTimeout(() => resolve([]), askMsMax);
+  });
+  try {
+    return await Promise.race([ask().catch(() => []), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
 export const histogram = <L extends string>(
   name: `pca_${string}_seconds`,
   help: string,

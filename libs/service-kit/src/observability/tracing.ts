@@ -1,4 +1,15 @@
-import { context, propagation, type Span, SpanStatusCode, trace, type Attributes, type Context, type SpanKind } from '@opentelemetry/api';
+import {
+  type Attributes,
+  type Context,
+  context,
+  type Link,
+  propagation,
+  ROOT_CONTEXT,
+  type Span,
+  type SpanKind,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
@@ -25,17 +36,37 @@ export const startTracing = (service: string, endpoint: string | undefined): (()
 
 const tracer = trace.getTracer('pca');
 
-/** Runs `work` in a span; a throw is recorded on it. Costs one comparison when tracing is off. */
+const linksMax = 32;
+
+/** Each of the traces once, a few dozen at most. */
+const contextsOf = (traceparents: readonly (string | null)[]): Context[] =>
+  [...new Set(traceparents)]
+    .filter((traceparent) => traceparent !== null)
+    .slice(0, linksMax)
+    .map((traceparent) => propagation.extract(ROOT_CONTEXT, { traceparent }));
+
+const linkTo = (one: Context | undefined): Link[] => {
+  const spanContext = one && trace.getSpanContext(one);
+  return spanContext ? [{ context: spanContext }] : [];
+};
+
+/**
+ * Runs `work` in a span; a throw is recorded on it. Work that others' traces have led to is the child of the one, or linked to the several.
+ * Costs one comparison when tracing is off.
+ */
 export const inSpan = async <T>(
   name: string,
   kind: SpanKind,
   attributes: Attributes,
   work: () => Promise<T>,
-  parent?: Context,
+  traceparents: readonly (string | null)[] = [],
 ): Promise<T> => {
   if (!enabled) return work();
-  const base = parent ?? context.active();
-  const span = tracer.startSpan(name, { kind, attributes }, base);
+  const [first, ...others] = contextsOf(traceparents);
+  // A batch of several traces belongs to none of them: it is linked to all.
+  const base = first && others.length === 0 ? first : context.active();
+  const links = others.length === 0 ? [] : [first, ...others].flatMap((one) => linkTo(one));
+  const span = tracer.startSpan(name, { kind, attributes, links }, base);
   try {
     return await context.with(trace.setSpan(base, span), work);
   } catch (error) {

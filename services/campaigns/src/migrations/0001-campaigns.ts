@@ -151,7 +151,7 @@ export class Campaigns1763800000000 implements MigrationInterface {
 
   async down(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(
-      'drop table audit_entry, import_row, import_job, daily_total, performance, campaign, workspace, outbox, idempotency_key',
+      'drop table audit_entry, import_row, import_job, daily_total, performance, campaign, workspace, outbox, outbox_dead, idempotency_key',
     );
   }
 }
