@@ -8,9 +8,9 @@ export interface Random {
   pick<T>(items: readonly T[]): T;
 }
 
-/** Random numbers that a failed run can be given again: SEED=… repeats it, and the seed is printed. (mulberry32) */
-export const randomFrom = (what: string, seed = Number(process.env.SEED) || Math.floor(Math.random() * 2 ** 31)): Random => {
-  process.stdout.write(`${what}: SEED=${seed}\n`);
+/** Random numbers that a failed run can be given again: SEED=… repeats it, and the seed is printed if it has a name. (mulberry32) */
+export const randomFrom = (what: string | undefined, seed = Number(process.env.SEED) || Math.floor(Math.random() * 2 ** 31)): Random => {
+  if (what !== undefined) process.stdout.write(`${what}: SEED=${seed}\n`);
   let state = seed;
   const next = (): number => {
     state = (state + 0x6d2b79f5) | 0;

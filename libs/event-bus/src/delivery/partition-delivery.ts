@@ -41,6 +41,7 @@ interface Suspects {
 const longestWaitMs = 10_000;
 const deathReason = 'Its handling was begun so many times and never ended: it may kill its consumer';
 const isMessage = (what: BusMessage | Fault): what is BusMessage => 'envelope' in what;
+const isUnavailable = (error: unknown): boolean => isDomainError(error) && error.code === 'SERVICE_UNAVAILABLE';
 const endOf = (chunk: readonly Received[]): number => (chunk.at(-1)?.offset ?? -1) + 1;
 const tenthOf = (count: number): number => Math.max(1, Math.floor(count / 10));
 
@@ -98,7 +99,10 @@ export class PartitionDelivery {
   async settle(): Promise<void> {
     if (this.kept === this.done) return;
     const open = this.suspects.at(-1);
-    await this.cursor.advance(this.done, open && open.attempts > 0 ? { until: open.until, attempt: open.attempts } : undefined);
+    // What is left of several that failed together has not failed by itself, and whoever goes on must not take it for that.
+    const isWhole = open?.from === this.done;
+    const attempt = Math.min(open?.attempts ?? 0, isWhole ? Infinity : this.consumer.attemptsMax - 1);
+    await this.cursor.advance(this.done, open && attempt > 0 ? { until: open.until, attempt } : undefined);
     this.kept = this.done;
   }
 
@@ -110,6 +114,7 @@ export class PartitionDelivery {
     // Only one that failed by itself: a limit that was lowered, or is 1, must not take those that were merely beside it.
     const isAlone = suspects !== undefined && suspects.from === this.done && suspects.until <= first.offset + 1;
     if (isAlone && attempt > this.consumer.attemptsMax && this.isOurs(first.what)) {
+      this.failures = 0;
       return this.bury(first, suspects.reason, suspects.attempts, signal);
     }
     await this.cursor.advance(first.offset, { until: endOf(chunk), attempt });
@@ -135,17 +140,16 @@ export class PartitionDelivery {
     afterDeath: boolean,
     signal: AbortSignal,
   ): Promise<void> {
-    // Something that the handler needs is away: no attempt of these messages, which are as good as they were.
-    const blameless = isDomainError(error) && error.code === 'SERVICE_UNAVAILABLE';
-    const attempts = blameless ? attempt - 1 : attempt;
-    const size = blameless ? chunk.length : this.sizeAfter(attempts, chunk.length);
-    const until = endOf(chunk);
-    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    this.suspects = [
-      ...this.suspects.filter((wider) => wider.until > until),
-      { from: this.done, until, attempts, size, afterDeath, reason },
-    ];
-    if (chunk.length === 1 && attempts >= this.consumer.attemptsMax) return;
+    // Something that the handler needs is away, or this member is to stop: no attempt of these messages, which are as good as they were.
+    const isBlameless = isUnavailable(error) || (signal.aborted && error === signal.reason);
+    if (isBlameless) await this.settle();
+    else {
+      const until = endOf(chunk);
+      const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      const suspects = { from: this.done, until, attempts: attempt, size: this.sizeAfter(attempt, chunk.length), afterDeath, reason };
+      this.suspects = [...this.suspects.filter((wider) => wider.until > until), suspects];
+      if (chunk.length === 1 && attempt >= this.consumer.attemptsMax) return;
+    }
     this.failures += 1;
     const ceilingMs = Math.min(longestWaitMs, this.consumer.retryMs * 2 ** Math.min(this.failures - 1, 20));
     const retryInMs = ceilingMs / 2 + (Math.random() * ceilingMs) / 2;
@@ -175,10 +179,11 @@ export class PartitionDelivery {
     if (messages.length === 0) return undefined;
     const lanes = lanesOf(messages, attempt > 1 ? 1 : this.consumer.lanes);
     const results = await Promise.allSettled(lanes.map((lane) => this.consumer.limit(() => this.handleLane(lane, signal))));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (!failed) return undefined;
+    const errors: unknown[] = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason);
+    if (errors.length === 0) return undefined;
     lanes.forEach((lane, i) => results[i]?.status === 'fulfilled' && lane.forEach(({ offset }) => this.ahead.add(offset)));
-    return { error: failed.reason };
+    // While something is away it cannot be told what else would fail.
+    return { error: errors.find(isUnavailable) ?? errors[0] };
   }
 
   private async handleLane(lane: readonly DeliveredMessage[], signal: AbortSignal): Promise<void> {
