@@ -28,7 +28,16 @@ const deadLetterRetentionMs = 30 * dayMs;
 /** What a record has around its key and value: headers, lengths, and what compression adds to what it cannot compress. */
 const recordOverheadBytesMax = 64 * 1024;
 const lookAgainMs = 20;
-const unready = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE']);
+const unknownTopic = 'UNKNOWN_TOPIC_OR_PARTITION';
+/** Refusals of brokers that have just begun, or of topics that have: the same question is answered soon. */
+const passing = new Set([
+  unknownTopic,
+  'NOT_LEADER_FOR_PARTITION',
+  'LEADER_NOT_AVAILABLE',
+  'GROUP_LOAD_IN_PROGRESS',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR_FOR_GROUP',
+]);
 
 /** What is asked of the brokers outside of sending and fetching; each question is answered within `msMax`, or rejected. */
 export class KafkaAdmin {
@@ -46,12 +55,12 @@ export class KafkaAdmin {
   /** Makes those that are not there; those that are keep their partitions and settings. Resolves when all of them can be written to. */
   async ensureTopics(topics: readonly NewTopic[]): Promise<void> {
     if (topics.length === 0) return;
-    await this.ask(async (admin, signal) => {
+    await this.ask(async (admin) => {
       const there = new Set(await admin.listTopics());
       const missing = topics.filter(({ name }) => !there.has(name));
       if (missing.length > 0) await admin.createTopics({ topics: missing.map((topic) => this.configOf(topic)), waitForLeaders: false });
       // A partition that has its leader in the books may still refuse for a moment, and then what was sent for the others is sent again.
-      for (const { name } of topics) while (!(await isReady(admin, name)) && !signal.aborted) await sleep(lookAgainMs);
+      for (const { name } of topics) await admin.fetchTopicOffsets(name);
     });
   }
 
@@ -98,7 +107,9 @@ export class KafkaAdmin {
   async setPositions(group: string, topic: string, positions: ReadonlyMap<number, number>): Promise<boolean> {
     const link = this.openLink();
     try {
-      await withinMs(this.msMax, 'Setting the positions of a group', commitAlone(link, group, topic, positions));
+      await withinMs(this.msMax, 'Setting the positions of a group', (signal) =>
+        untilAnswered(signal, () => commitAlone(link, group, topic, positions)),
+      );
       return true;
     } catch (error) {
       if (['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'REBALANCE_IN_PROGRESS'].includes(kafkaErrorType(error) ?? '')) return false;
@@ -135,23 +146,30 @@ export class KafkaAdmin {
       configEntries: [
         { name: 'retention.ms', value: String(isForDeadLetters ? deadLetterRetentionMs : retentionMs) },
         { name: 'max.message.bytes', value: String(bytesMax) },
+        // The broker turns into gzip what other programs send in codecs that this one cannot read.
+        { name: 'compression.type', value: 'gzip' },
       ],
     };
   }
 
-  private ask<T>(question: (admin: Admin, signal: AbortSignal) => Promise<T>): Promise<T> {
+  private ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
     const deadline = performance.now() + this.msMax;
-    const over = new AbortController();
     return this.oneByOne(async () => {
-      const current = (this.current ??= this.open());
       try {
-        const answer = current.connected.then(() => question(current.admin, over.signal));
-        return await withinMs(Math.max(0, deadline - performance.now()), 'A question to Kafka', answer);
+        return await withinMs(deadline - performance.now(), 'A question to Kafka', (signal) =>
+          untilAnswered(signal, async () => {
+            const { connected, admin } = (this.current ??= this.open());
+            await connected;
+            return await question(admin).catch((error: unknown) => {
+              // kafkajs goes on asking for every topic that it was ever asked about, and fails for all of them when one was deleted.
+              if (kafkaErrorType(error) === unknownTopic) this.drop();
+              throw error;
+            });
+          }),
+        );
       } catch (error) {
         this.drop();
         throw error;
-      } finally {
-        over.abort();
       }
     });
   }
@@ -173,17 +191,19 @@ const isThere = async (admin: Admin, topic: string): Promise<boolean> => {
     await admin.fetchTopicMetadata({ topics: [topic] });
     return true;
   } catch (error) {
-    if (kafkaErrorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return false;
+    if (kafkaErrorType(error) === unknownTopic) return false;
     throw error;
   }
 };
 
-const isReady = async (admin: Admin, topic: string): Promise<boolean> => {
-  try {
-    return (await admin.fetchTopicOffsets(topic)).length > 0;
-  } catch (error) {
-    if (unready.has(kafkaErrorType(error) ?? '')) return false;
-    throw error;
+const untilAnswered = async <T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T> => {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (signal.aborted || !passing.has(kafkaErrorType(error) ?? '')) throw error;
+      await sleep(lookAgainMs);
+    }
   }
 };
 

@@ -70,6 +70,8 @@ export class KafkaLink {
     const to = { host, port, ...(isIP(host) === 0 && { servername: host }) };
     const socket = tls ? connectTls({ ...to, ...tls }, onConnect) : connectTcp({ host, port }, onConnect);
     socket.setKeepAlive(true, keepAliveMs).setNoDelay(true);
+    // kafkajs may give up a socket that still connects as often as something asks for it.
+    socket.setMaxListeners(0);
     this.sockets.add(socket);
     socket.once('close', () => this.sockets.delete(socket));
     socket.once('error', (error) => this.isCut || this.onLost(error));

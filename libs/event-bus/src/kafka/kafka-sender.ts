@@ -45,7 +45,7 @@ export class KafkaSender {
     const deadline = performance.now() + 2 * this.msMax;
     for (const request of requestsOf(messages)) {
       const current = (this.current ??= this.open());
-      const sent = current.connected.then(() => current.producer.sendBatch({ ...this.how, topicMessages: byTopic(request) }));
+      const sent = () => current.connected.then(() => current.producer.sendBatch({ ...this.how, topicMessages: byTopic(request) }));
       try {
         await withinMs(Math.min(this.msMax, deadline - performance.now()), 'A request to Kafka', sent);
       } catch (error) {

@@ -1,13 +1,16 @@
-/** What the promise gives, or a rejection when that takes longer; whoever asked sees to it that the promise itself ends some time. */
-export const withinMs = async <T>(ms: number, what: string, promise: Promise<T>): Promise<T> => {
+/** What is given in time, or a rejection; the signal tells whoever is still at it that nobody waits any more. */
+export const withinMs = async <T>(ms: number, what: string, give: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+  const over = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} took longer than ${Math.round(ms)} ms`)), ms);
+    timer = setTimeout(() => reject(new Error(`${what} took longer than ${Math.round(ms)} ms`)), Math.max(0, ms));
   });
+  const given = give(over.signal);
   try {
-    return await Promise.race([promise, late]);
+    return await Promise.race([given, late]);
   } finally {
     clearTimeout(timer);
-    promise.catch(() => undefined);
+    over.abort();
+    given.catch(() => undefined);
   }
 };

@@ -11,12 +11,6 @@ export const connect = async (brokers) => {
       await producer.disconnect();
     },
     consume: async (topic, print) => {
-      // A codec of its own for what our producers send; programs in other languages bring theirs.
-      const { zstdCompressSync, zstdDecompressSync } = await import('node:zlib');
-      kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
-        compress: (encoder) => Promise.resolve(zstdCompressSync(encoder.buffer)),
-        decompress: (buffer) => Promise.resolve(zstdDecompressSync(buffer)),
-      });
       const consumer = kafka.consumer({ groupId: 'guest', maxWaitTimeInMs: 100 });
       await consumer.connect();
       await consumer.subscribe({ topics: [topic], fromBeginning: true });
