@@ -3,20 +3,16 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EventEnvelope } from '@pca/contracts';
 import { startEmbeddedPostgres } from '@pca/embedded-postgres';
-import { PostgresEventBus, readTopic } from '@pca/event-bus';
+import { startEmbeddedKafka } from '@pca/embedded-kafka';
+import { connectEventBus, type EventBusConfig, readTopic } from '@pca/event-bus';
 import { seededRandom } from '@pca/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type BusName, onBothBuses } from './both-buses.js';
 import { type RunningSystem, runningSystem } from './running-system.js';
 
 let system: RunningSystem;
 let token: string;
-beforeAll(async () => {
-  system = await runningSystem();
-  await system.start();
-  token = (await system.command('token', '--role', 'admin')).stdout.trim();
-});
-afterAll(() => system.remove());
 
 const rounds = Number(process.env['KILL_ROUNDS'] ?? 8);
 const writers = 6;
@@ -61,6 +57,7 @@ const write = async (
 
 const pidOf = (victim: string): number | undefined => {
   if (victim === 'postgres') return Number(readFileSync(join(system.dataDir, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0]);
+  if (victim === 'kafka') return system.processes().find(({ command }) => / kafka\.Kafka (?!.*keeper)/.test(command))?.pid;
   return system.run()?.services.find(({ name }) => name === victim)?.process?.pid;
 };
 
@@ -75,7 +72,7 @@ const kill = (victim: string): void => {
   }
 };
 
-it('loses no acknowledged write and publishes each change at least once, whatever is killed', async () => {
+const losesNothing = async (bus: BusName): Promise<void> => {
   const random = seededRandom('kill');
   const acknowledged = { created: new Map<string, string>(), clicks: new Map<string, number>() };
   const until = { done: false };
@@ -89,7 +86,8 @@ it('loses no acknowledged write and publishes each change at least once, whateve
       .toBeGreaterThan(before + 20);
     await sleep(random.int(1000));
     // Each kind at least once, then by chance.
-    const victim = (['campaigns', 'postgres', 'gateway', 'supervisor'] as const)[round < 4 ? round : random.int(4)] ?? 'campaigns';
+    const kinds = ['campaigns', 'postgres', 'gateway', 'supervisor', ...(bus === 'kafka' ? ['kafka'] : [])];
+    const victim = kinds[round < kinds.length ? round : random.int(kinds.length)] ?? 'campaigns';
     victims.push(victim);
     if (victim === 'supervisor') {
       await system.killSupervisor();
@@ -108,9 +106,10 @@ it('loses no acknowledged write and publishes each change at least once, whateve
   expect(system.processes()).toEqual([]);
 
   const postgres = await startEmbeddedPostgres({ dataDir: join(system.dataDir, 'postgres') });
+  const kafka = bus === 'kafka' ? await startEmbeddedKafka({ dataDir: join(system.dataDir, 'kafka') }) : undefined;
   try {
     const { stored, waiting } = await readStored(postgres.url('campaigns'));
-    const published = await readPublished(postgres.url('bus'));
+    const published = await readPublished(kafka ? { bus: 'kafka', brokers: kafka.brokers } : { bus: 'postgres', url: postgres.url('bus') });
     process.stdout.write(
       `killed ${victims.join(', ')}: ${acknowledged.created.size} campaigns acknowledged, ${stored.size} stored, ${published.length} events\n`,
     );
@@ -139,9 +138,10 @@ it('loses no acknowledged write and publishes each change at least once, whateve
         .toSorted(),
     );
   } finally {
+    await kafka?.stop();
     await postgres.stop();
   }
-}, 240_000);
+};
 
 const outboxDepth = async (): Promise<number> => {
   const campaigns = system.run()?.services.find(({ name }) => name === 'campaigns');
@@ -163,10 +163,22 @@ const readStored = async (url: string): Promise<{ stored: Map<string, { id: stri
   return { stored, waiting: outbox.rows[0]?.n ?? -1 };
 };
 
-const readPublished = async (url: string): Promise<EventEnvelope[]> => {
-  const bus = await PostgresEventBus.connect({ url });
+const readPublished = async (config: EventBusConfig): Promise<EventEnvelope[]> => {
+  const bus = await connectEventBus(config);
   const events: EventEnvelope[] = [];
   await readTopic(bus, 'campaigns.events.v1', (messages) => events.push(...messages.map(({ envelope }) => envelope)));
   await bus.close();
   return events;
 };
+
+await onBothBuses((bus) => {
+  beforeAll(async () => {
+    system = await runningSystem({ env: { BUS: bus, KAFKA_BROKERS: '' } });
+    await system.start();
+    token = (await system.command('token', '--role', 'admin')).stdout.trim();
+  });
+  afterAll(() => system.remove());
+
+  // Broken by: an event outside the write's transaction, a relay that skips, an acknowledgement before the commit.
+  it('loses no acknowledged write and publishes each change at least once, whatever is killed', () => losesNothing(bus), 300_000);
+});
