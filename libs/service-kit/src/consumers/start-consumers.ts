@@ -130,7 +130,10 @@ class GroupMember {
     const { handle } = new EventConsumer(this.definition, group, database, () => generation.abort());
     const opened = await bus.open();
     if (this.closing.signal.aborted) return;
-    const subscription = await opened.subscribe({ ...options, topics: topicsOf(this.definition), generation: group.generation, handle });
+    // A replay takes everything that the bus keeps, wherever the group began at first.
+    const from = group.generation > 0 ? 'earliest' : (options.from ?? 'earliest');
+    const topics = topicsOf(this.definition);
+    const subscription = await opened.subscribe({ ...options, from, topics, generation: group.generation, handle });
     this.generation = generation;
     this.current = group;
     this.subscription = subscription;
