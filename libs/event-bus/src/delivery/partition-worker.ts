@@ -48,8 +48,9 @@ export class PartitionWorker<P extends Place = Place> {
     return this.waiting === undefined && hasRoom && !this.stopped.signal.aborted;
   }
 
-  /** What a fetch brought, perhaps nothing. */
+  /** What a fetch brought, perhaps nothing; only while it is hungry, or what was offered before would be lost. */
   offer(received: Received[]): void {
+    if (this.waiting) throw new Error('Something was offered to a partition before it had taken what was there');
     this.waiting = received;
     this.wake();
   }

@@ -54,7 +54,9 @@ interface Slot {
   ended: Promise<void>;
   /** What to do when the worker has room for another fetch. */
   onHungry: () => void;
-  /** Whether what it did last is not kept yet. */
+  /** What it has been given ends before this offset. */
+  offered: number;
+  /** Whether what it did last may not be kept yet. */
   isOpen: boolean;
   /** Keeps that, unless another fetch comes before and it is kept together with the beginning of that. */
   closing: NodeJS.Timeout | undefined;
@@ -192,7 +194,14 @@ export class KafkaMember {
       advance: (done: number, next?: Begun) => this.positions.advance(place, done, () => this.commit(place, done, next)),
     };
     const worker = new PartitionWorker(place, position, begun, cursor, this.consumer, () => this.onHungry(slot));
-    const slot: Slot = { worker, ended: Promise.resolve(), onHungry: () => undefined, isOpen: false, closing: undefined };
+    const slot: Slot = {
+      worker,
+      ended: Promise.resolve(),
+      onHungry: () => undefined,
+      offered: position,
+      isOpen: false,
+      closing: undefined,
+    };
     this.running += 1;
     slot.ended = worker
       .run()
@@ -227,18 +236,21 @@ export class KafkaMember {
     let slot = this.slots.get(keyOf(batch));
     // The log ends before the offset that was asked for: the topic was made anew.
     if (slot?.worker.isHungry && Number(batch.highWatermark) < slot.worker.fetchFrom) slot = await this.startAnew(slot, begins);
-    // Stopped, until the group is joined again.
-    if (!slot?.worker.isHungry) return void pause();
+    if (!slot) return void pause();
     const { worker } = slot;
+    // Stopped, until the group is joined again.
+    if (!worker.isHungry) return void (slot.onHungry = pause());
     const received = batch.messages
       .filter(({ offset }) => Number(offset) >= worker.fetchFrom)
       .map((message) => fromKafka(batch.topic, message));
-    if (received.length === 0) return this.client.seek({ ...worker.place, offset: String(worker.fetchFrom) });
+    const last = received.at(-1);
+    if (!last) return this.client.seek({ ...worker.place, offset: String(worker.fetchFrom) });
     if (begins > worker.fetchFrom) void this.reportMissed(worker.place, worker.fetchFrom);
     worker.fetchFrom = Number(batch.lastOffset()) + 1;
     resolveOffset(batch.lastOffset());
     clearTimeout(slot.closing);
     slot.isOpen = true;
+    slot.offered = last.offset + 1;
     worker.offer(received);
     await this.untilHungry(slot);
     if (!worker.isHungry) slot.onHungry = pause();
@@ -261,10 +273,13 @@ export class KafkaMember {
   /** Answers whether an offer will follow in any case. */
   private onHungry(slot: Slot): boolean {
     slot.onHungry();
+    clearTimeout(slot.closing);
     if (!slot.isOpen) return false;
     slot.closing = setTimeout(() => {
+      const { worker } = slot;
+      if (!worker.isHungry || worker.position < slot.offered) return;
       slot.isOpen = false;
-      slot.worker.offer([]);
+      worker.offer([]);
     }, openMsMax);
     return true;
   }
