@@ -1,27 +1,59 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
+/**
+ * - `pass` forwards;
+ * - `silent` accepts and forwards nothing: what is said meanwhile is lost;
+ * - `refuse` hangs up;
+ * - `late` forwards everything so many milliseconds later, in its order;
+ * - `half` forwards the first half of an answer and hangs up.
+ *
+ * Open connections follow.
+ */
+export type LinkMode = 'pass' | 'silent' | 'refuse' | 'late' | 'half';
+
 export interface TcpProxy {
   readonly url: string;
-  /** `pass` forwards; `silent` accepts and forwards nothing, as a dead link does; `refuse` hangs up. Open connections follow. */
-  mode(mode: 'pass' | 'silent' | 'refuse'): void;
+  /** Bytes of answers that were forwarded so far. */
+  readonly answeredBytes: number;
+  mode(mode: LinkMode, lateMs?: number): void;
   close(): Promise<void>;
 }
 
-/** A link to a Postgres server that can be broken. */
+/** A link to a server that can be broken. */
 export const startTcpProxy = async (target: string): Promise<TcpProxy> => {
   const url = new URL(target);
   const { hostname, port } = url;
   const sockets = new Set<Socket>();
-  let mode: 'pass' | 'silent' | 'refuse' = 'pass';
+  let mode: LinkMode = 'pass';
+  let lateMs = 0;
+  let answeredBytes = 0;
+  const forward = (data: Buffer, to: Socket, isAnswer: boolean, hangUp: () => void): void => {
+    const pass = (part: Buffer) => {
+      if (isAnswer) answeredBytes += part.length;
+      if (!to.destroyed) to.write(part);
+    };
+    if (mode === 'late') setTimeout(() => pass(data), lateMs);
+    else if (mode === 'half' && isAnswer) {
+      pass(data.subarray(0, Math.ceil(data.length / 2)));
+      setImmediate(hangUp);
+    } else if (mode === 'pass' || mode === 'half') pass(data);
+  };
   const server = createServer((near) => {
     if (mode === 'refuse') return void near.destroy();
     const far = connect(Number(port), hostname);
+    const hangUp = () => [near, far].forEach((socket) => socket.destroy());
     for (const [from, to] of [
       [near, far],
       [far, near],
     ] as const) {
       sockets.add(from);
-      from.on('data', (data) => mode === 'pass' && to.write(data));
+      from.on('data', (data: Buffer) => forward(data, to, from === far, hangUp));
+      // A consumer that reads slowly is felt at the other end.
+      from.on('data', () => {
+        if (to.writableLength < 64 * 1024 || from.isPaused()) return;
+        from.pause();
+        to.once('drain', () => from.resume());
+      });
       from.on('error', () => to.destroy());
       from.on('close', () => {
         sockets.delete(from);
@@ -32,15 +64,19 @@ export const startTcpProxy = async (target: string): Promise<TcpProxy> => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url.port = String((server.address() as AddressInfo).port);
   url.hostname = '127.0.0.1';
-  const hangUp = () => sockets.forEach((socket) => socket.destroy());
+  const hangUpAll = () => sockets.forEach((socket) => socket.destroy());
   return {
     url: url.href,
-    mode: (next) => {
+    get answeredBytes() {
+      return answeredBytes;
+    },
+    mode: (next, ms = 0) => {
       mode = next;
-      if (next === 'refuse') hangUp();
+      lateMs = ms;
+      if (next === 'refuse') hangUpAll();
     },
     close: async () => {
-      hangUp();
+      hangUpAll();
       await new Promise((resolve) => server.close(resolve));
     },
   };

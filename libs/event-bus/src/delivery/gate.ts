@@ -22,6 +22,11 @@ export class Gate {
     this.delayMs = ms;
   }
 
+  /** Whether to pass takes no time. */
+  get isOpen(): boolean {
+    return this.opened === undefined && this.delayMs === 0;
+  }
+
   /** Resolves when the gate is open and the delay is over, or when the signal says so. */
   async pass(signal: AbortSignal): Promise<void> {
     while (this.opened && !signal.aborted) {

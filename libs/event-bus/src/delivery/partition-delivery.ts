@@ -82,7 +82,10 @@ export class PartitionDelivery {
   /** Resolves when all of them are done, or early when the signal says so. Rejects when the cursor does. */
   async deliver(received: readonly Received[], signal: AbortSignal): Promise<void> {
     for (let at = 0; at < received.length;) {
-      await this.consumer.gate.pass(signal);
+      const { gate } = this.consumer;
+      // Whoever looks at a consumer that is paused should see all that it did.
+      if (!gate.isOpen) await this.settle();
+      await gate.pass(signal);
       if (signal.aborted) return;
       const suspects = this.suspects.at(-1);
       const chunk = received.slice(at, at + (suspects?.size ?? this.consumer.batchSize));

@@ -161,7 +161,7 @@ class Simulation {
   private async handle(life: Incarnation, batch: readonly DeliveredMessage[]): Promise<readonly Outcome[] | void> {
     if (life.dead) return life.kill();
     const busy = this.underWay.get(life) ?? new Set();
-    this.underWay.set(life, busy.union(new Set(batch)));
+    this.underWay.set(life, new Set([...busy, ...batch]));
     this.checkCall(batch, busy);
     if (this.random.chance(0.5)) await sleep(this.random.below(3));
     if (life.dead) return life.kill();
@@ -169,7 +169,7 @@ class Simulation {
     const isAway = mine.some(({ nature }) => nature === 'away' && this.awayLeft > 0);
     const failing = mine.find(({ nature, failuresLeft }) => nature === 'throws' || (nature === 'flaky' && failuresLeft > 0));
     if (mine.some(({ nature }) => nature === 'kills')) return this.kill(life);
-    this.underWay.set(life, this.underWay.get(life)!.difference(new Set(batch)));
+    this.underWay.set(life, new Set([...this.underWay.get(life)!].filter((message) => !batch.includes(message))));
     if (isAway) {
       this.awayLeft -= 1;
       throw new DomainError('SERVICE_UNAVAILABLE', 'what it needs is away');

@@ -1,0 +1,4 @@
+import { deliveryContract } from './contract/delivery.js';
+import { postgresAdapter } from './harness/postgres-adapter.js';
+
+deliveryContract(postgresAdapter);
