@@ -63,7 +63,8 @@ returns table (topic_id int, partition int, end_offset bigint, n int, data bytea
     ) f where messages_before < in_messages_max
   ) g where bytes_before < in_bytes_max order by i, end_offset
 $$;
--- Opens a segment when the current one is old enough or an eighth of the bound; true for the one process that looks after the log now.
+-- Opens a segment when the current one is an eighth of the bound, or is old enough and not empty; true for the one process that looks after
+-- the log now.
 create or replace function bus.roll(in_segment_age interval, in_bytes_max bigint) returns boolean language plpgsql as $$
 declare
   newest bus.segment;
@@ -72,10 +73,18 @@ begin
   if not pg_try_advisory_xact_lock(7161629303) then
     return false;
   end if;
+  -- Whoever holds the lock of one partition for long must not stop all of them.
+  set local lock_timeout = '1s';
   select * into newest from bus.segment order by id desc limit 1;
   size := pg_total_relation_size(format('bus.log_%s', newest.id)::regclass);
-  if size > in_bytes_max / 8 or (size > 64 * 1024 and newest.opened_at < clock_timestamp() - in_segment_age) then
-    perform bus.open_segment();
+  if size > in_bytes_max / 8 or (newest.opened_at < clock_timestamp() - in_segment_age and exists (
+    select from bus.head h join bus.segment_start s using (topic_id, partition)
+    where s.segment = newest.id and h.next_offset > s.first_offset)) then
+    begin
+      perform bus.open_segment();
+    exception when lock_not_available then
+      null; -- It is tried again the next time.
+    end;
   end if;
   return true;
 end $$;
@@ -88,6 +97,7 @@ returns table (bytes bigint, segments int, capped_bytes bigint) language plpgsql
 declare
   oldest bus.segment;
   is_done boolean;
+  dropped_bytes bigint;
 begin
   capped_bytes := 0;
   if not pg_try_advisory_xact_lock(7161629303) then
@@ -102,13 +112,20 @@ begin
     exit when oldest.id is null;
     is_done := oldest.closed_at < clock_timestamp() - in_keep and not exists (
       select from bus.consumer c join bus.cursor u on u.consumer_id = c.id
+      join bus.segment_start o on o.topic_id = c.topic_id and o.partition = u.partition and o.segment = oldest.id
       join bus.segment_start n on n.topic_id = c.topic_id and n.partition = u.partition and n.segment = oldest.id + 1
-      where c.seen_at > clock_timestamp() - in_group_keep and u.next_offset < n.first_offset);
+      -- A position before the segment, of which everything up to there was dropped, wants nothing of a segment without messages.
+      where c.seen_at > clock_timestamp() - in_group_keep and greatest(u.next_offset, o.first_offset) < n.first_offset);
     exit when not is_done and bytes <= in_bytes_max;
+    dropped_bytes := pg_total_relation_size(format('bus.log_%s', oldest.id)::regclass);
+    begin
+      execute format('drop table bus.log_%s', oldest.id);
+    exception when lock_not_available then
+      exit; -- Somebody reads for long: it is tried again the next time.
+    end;
     if not is_done then
-      capped_bytes := capped_bytes + pg_total_relation_size(format('bus.log_%s', oldest.id)::regclass);
+      capped_bytes := capped_bytes + dropped_bytes;
     end if;
-    execute format('drop table bus.log_%s', oldest.id);
     delete from bus.segment_start s where s.segment = oldest.id;
     delete from bus.segment s where s.id = oldest.id;
   end loop;

@@ -62,20 +62,26 @@ do $$ begin
     alter table bus.log_1 alter column segment drop default;
   end if;
 end $$;
-create table if not exists bus.log (
-  topic_id int not null,
-  partition int not null,
-  end_offset bigint not null,
-  n int not null check (n > 0),
-  appended_at timestamptz not null default clock_timestamp(),
-  data bytea not null,
-  segment int not null,
-  primary key (topic_id, partition, end_offset, segment)
-) partition by list (segment);
 do $$ begin
-  alter table bus.log alter column data set compression lz4;
-exception when feature_not_supported then
-  null; -- A server built without lz4 compresses with its own method: slower, and just as right.
+  -- Once and for all: a change of bus.log would wait for all who read it, and all others behind it.
+  if to_regclass('bus.log') is not null then
+    return;
+  end if;
+  create table bus.log (
+    topic_id int not null,
+    partition int not null,
+    end_offset bigint not null,
+    n int not null constraint log_n_check check (n > 0),
+    appended_at timestamptz not null default clock_timestamp(),
+    data bytea not null,
+    segment int not null,
+    primary key (topic_id, partition, end_offset, segment)
+  ) partition by list (segment);
+  begin
+    alter table bus.log alter column data set compression lz4;
+  exception when feature_not_supported then
+    null; -- A server built without lz4 compresses with its own method: slower, and just as right.
+  end;
 end $$;
 create or replace function bus.open_segment() returns int language plpgsql as $$
 declare
@@ -89,6 +95,8 @@ begin
   -- Attaching waits for no reader and no writer; making it a part at once would wait for all of them.
   execute format('alter table bus.log attach partition bus.log_%s for values in (%s)', number, number);
   perform 1 from bus.head order by topic_id, partition for update;
+  -- Changed, so that an appender whose snapshot is older, as in a transaction that reads repeatably, fails in place of taking the old segment.
+  update bus.head set next_offset = next_offset;
   insert into bus.segment (id) values (number);
   update bus.segment set closed_at = clock_timestamp() where id = number - 1;
   insert into bus.segment_start (topic_id, partition, segment, first_offset)

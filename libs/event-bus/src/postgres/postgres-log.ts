@@ -58,9 +58,14 @@ export class PostgresLog {
 
   async lag(group: string): Promise<PartitionLag[]> {
     const { rows } = await this.query<{ topic: string; partition: number; position: string; lag: string }>(
-      `select t.name as topic, u.partition, u.next_offset as position, greatest(0, h.next_offset - u.next_offset) as lag
+      // What the retention took is nothing that the group has still to do.
+      `select t.name as topic, u.partition, p.position, greatest(0, h.next_offset - p.position) as lag
        from bus.consumer c join bus.topic t on t.id = c.topic_id join bus.cursor u on u.consumer_id = c.id
        join bus.head h on h.topic_id = c.topic_id and h.partition = u.partition
+       cross join lateral (
+         select greatest(u.next_offset, min(s.first_offset)) as position from bus.segment_start s
+         where s.topic_id = h.topic_id and s.partition = h.partition
+       ) p
        where c.group_name = $1 order by t.name, u.partition`,
       [group],
     );
