@@ -5,7 +5,7 @@ import pLimit from 'p-limit';
 import type { Begun } from '../delivery/partition-delivery.js';
 import { deadLetterBytesMax } from '../encode-message.js';
 import type { PartitionOffsets } from '../event-bus.js';
-import { decodeBegun } from './group-positions.js';
+import { decodeBegun } from './group/group-positions.js';
 import { kafkaErrorType, type KafkaLink } from './kafka-link.js';
 import { withinMs } from './within-ms.js';
 

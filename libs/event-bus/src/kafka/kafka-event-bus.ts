@@ -16,12 +16,12 @@ import {
   type Subscription,
 } from '../event-bus.js';
 import type { EventBusObserver } from '../event-bus-observer.js';
-import { BroadcastPositions, GroupPositions, type Offsets, type Positions } from './group-positions.js';
+import { BroadcastPositions, GroupPositions, type Offsets, type Positions } from './group/group-positions.js';
 import { KafkaAdmin } from './kafka-admin.js';
 import { type KafkaConnection, KafkaLink } from './kafka-link.js';
-import type { KafkaMemberLimits } from './kafka-member.js';
+import type { KafkaMemberLimits } from './group/kafka-member.js';
 import { KafkaSender } from './kafka-sender.js';
-import { KafkaSubscription } from './kafka-subscription.js';
+import { KafkaSubscription } from './group/kafka-subscription.js';
 
 export interface KafkaEventBusLimits extends AppendQueueLimits, KafkaMemberLimits {
   readonly messageBytesMax: number;

@@ -1,5 +1,5 @@
-import type { Begun } from '../delivery/partition-delivery.js';
-import type { Place } from '../delivery/partition-worker.js';
+import type { Begun } from '../../delivery/partition-delivery.js';
+import type { Place } from '../../delivery/partition-worker.js';
 import { encodeBegun } from './group-positions.js';
 
 export interface CommitTopic {

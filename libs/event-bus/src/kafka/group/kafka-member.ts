@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer as KafkaConsumer, EachBatchPayload } from 'kafkajs';
-import type { Consumer } from '../delivery/consumer.js';
-import type { Begun } from '../delivery/partition-delivery.js';
-import type { PartitionOffsets } from '../event-bus.js';
-import { type Place, PartitionWorker } from '../delivery/partition-worker.js';
+import type { Consumer } from '../../delivery/consumer.js';
+import type { Begun } from '../../delivery/partition-delivery.js';
+import type { PartitionOffsets } from '../../event-bus.js';
+import { type Place, PartitionWorker } from '../../delivery/partition-worker.js';
 import { balancedAssigner } from './balanced-assigner.js';
 import { CommitQueue } from './commit-queue.js';
 import type { Positions } from './group-positions.js';
-import type { GroupPosition, KafkaAdmin } from './kafka-admin.js';
-import { kafkaErrorType, type KafkaLink } from './kafka-link.js';
-import { fromKafka } from './kafka-message.js';
+import type { GroupPosition, KafkaAdmin } from '../kafka-admin.js';
+import { kafkaErrorType, type KafkaLink } from '../kafka-link.js';
+import { fromKafka } from '../kafka-message.js';
 
 export interface KafkaMemberLimits {
   /** After how long without a word from a member the broker gives its partitions to others. */

@@ -1,6 +1,6 @@
-import type { Begun } from '../delivery/partition-delivery.js';
-import type { Place } from '../delivery/partition-worker.js';
-import type { GroupPosition, KafkaAdmin } from './kafka-admin.js';
+import type { Begun } from '../../delivery/partition-delivery.js';
+import type { Place } from '../../delivery/partition-worker.js';
+import type { GroupPosition, KafkaAdmin } from '../kafka-admin.js';
 
 /** Offsets by topic and partition. */
 export type Offsets = ReadonlyMap<string, ReadonlyMap<number, number>>;

@@ -1,8 +1,8 @@
-import type { Consumer } from '../delivery/consumer.js';
-import { waitMs } from '../delivery/gate.js';
-import type { Subscription } from '../event-bus.js';
+import type { Consumer } from '../../delivery/consumer.js';
+import { waitMs } from '../../delivery/gate.js';
+import type { Subscription } from '../../event-bus.js';
 import type { Positions } from './group-positions.js';
-import type { KafkaLink } from './kafka-link.js';
+import type { KafkaLink } from '../kafka-link.js';
 import { KafkaMember, type KafkaMemberHost } from './kafka-member.js';
 
 const reconnectMsMax = 5_000;
