@@ -15,3 +15,4 @@ export { askGraphql, askRest, startTestService, type GraphqlAnswer, type Running
 export { testIssuer, type TestIssuer } from './test-issuer.js';
 export { seededRandom, type SeededRandom } from './seeded-random.js';
 export { requires } from './requires.js';
+export { projectionCommand, projectionMain, type ProjectionProcess, type RunningCommand, startProjection } from './projection.js';
