@@ -19,10 +19,7 @@ export class RelaySession {
   private constructor(private readonly client: pg.PoolClient) {}
 
   static async open(pool: pg.Pool): Promise<RelaySession> {
-    const client = await pool.connect();
-    // What breaks between two queries shows at the next one.
-    client.on('error', () => undefined);
-    const session = new RelaySession(client);
+    const session = new RelaySession(await connected(pool));
     try {
       // A machine that vanishes without a word must not hold the lock for the two hours that are the default.
       await session.query('set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3');
@@ -79,3 +76,16 @@ export class RelaySession {
     return this.client.query<R>(values ? { ...query, values } : query);
   }
 }
+
+/**
+ * What breaks between two queries shows at the next one. Somebody listens from the first moment on: a server may die right behind its
+ * welcome, which is heard before a promise goes on, and an error that nobody hears ends the process.
+ */
+const connected = (pool: pg.Pool): Promise<pg.PoolClient> =>
+  new Promise((resolve, reject) =>
+    pool.connect((error, client) => {
+      if (!client) return reject(error ?? new Error('No connection'));
+      client.on('error', () => undefined);
+      resolve(client);
+    }),
+  );

@@ -63,7 +63,7 @@ export class PostgresSession {
     limits: { readonly queryMsMax: number; readonly silentMsMax: number },
     listener: { onWake(topic: string): void; onBalance(group: string): void; onEnd(error: Error): void },
   ): Promise<PostgresSession> {
-    const client = await pool.connect();
+    const client = await connected(pool);
     const session = new PostgresSession(client, limits.queryMsMax, limits.silentMsMax);
     const end = (error: Error): void => {
       session.ended ??= error;
@@ -191,6 +191,19 @@ export class PostgresSession {
     return this.turn(() => this.client.query<R>(values ? { ...query, values, name: preparedName(text) } : query));
   }
 }
+
+/**
+ * Somebody listens from the first moment on: a server may die right behind its welcome, which is heard before a promise goes on, and an
+ * error that nobody hears ends the process. The next query fails by it.
+ */
+const connected = (pool: pg.Pool): Promise<pg.PoolClient> =>
+  new Promise((resolve, reject) =>
+    pool.connect((error, client) => {
+      if (!client) return reject(error ?? new Error('No connection'));
+      client.on('error', () => undefined);
+      resolve(client);
+    }),
+  );
 
 const preparedNames = new Map<string, string>();
 /** A number for each text, because Postgres cuts names at 63 bytes. */

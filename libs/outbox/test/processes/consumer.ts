@@ -11,6 +11,8 @@ const [url, busUrl, seed] = process.argv.slice(2) as [string, string, string];
 const random = randomFrom('consumer', Number(seed));
 const pool = new pg.Pool({ connectionString: url, max: 6, connectionTimeoutMillis: 2_000 });
 pool.on('error', () => undefined);
+// A connection may break before whoever asked for it listens.
+pool.on('connect', (client) => client.on('error', () => undefined));
 
 const untilDone = async <T>(work: () => Promise<T>): Promise<T> => {
   for (;;) {

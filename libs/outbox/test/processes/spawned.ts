@@ -8,10 +8,12 @@ const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 export class Spawned {
   readonly lines: string[] = [];
   private readonly child: ChildProcess;
-  private readonly ended: Promise<number | null>;
+  /** Its exit code; null when a signal ended it. */
+  readonly ended: Promise<number | null>;
   private errors = '';
 
-  constructor(script: 'writer.ts' | 'relay.ts' | 'consumer.ts', args: readonly string[]) {
+  /** `script` is a file beside this one, or the URL of a file. */
+  constructor(script: string, args: readonly string[]) {
     const flags = ['--experimental-transform-types', '--disable-warning=ExperimentalWarning', '--import', path('from-source.mjs')];
     this.child = spawn(process.execPath, [...flags, path(script), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     let rest = '';
@@ -23,6 +25,11 @@ export class Spawned {
     });
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.errors += text));
     this.ended = new Promise((resolve) => this.child.once('close', resolve));
+  }
+
+  /** SIGSTOP and SIGCONT, for one. */
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
   }
 
   /** kill -9; resolves when it is gone and everything that it said is read. */

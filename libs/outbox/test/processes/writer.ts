@@ -8,6 +8,8 @@ const [url, seed] = process.argv.slice(2);
 const random = randomFrom('writer', Number(seed));
 const pool = new pg.Pool({ connectionString: url, max: 8, connectionTimeoutMillis: 2_000 });
 pool.on('error', () => undefined);
+// A connection may break before whoever asked for it listens.
+pool.on('connect', (client) => client.on('error', () => undefined));
 let stopping = false;
 process.once('SIGTERM', () => (stopping = true));
 process.stdout.write('started\n');

@@ -29,6 +29,12 @@ const observe = (text: string): ((error?: unknown) => void) => {
 
 /** pg's client with the seam, the metric and the span on every query. Streams (COPY, cursors) pass untouched. */
 export class InstrumentedClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    // A connection may break before whoever asked for it listens, and an error that nobody hears ends the process. The next query fails by it.
+    this.on('error', () => undefined);
+  }
+
   // pg declares query as a dozen overloads; all of them are forwarded as they came.
   override query(...args: unknown[]): never {
     const forward = (rest: unknown[]): unknown => (super.query as (...parts: unknown[]) => unknown).apply(this, rest);

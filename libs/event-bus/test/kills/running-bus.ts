@@ -1,0 +1,92 @@
+import { type PrivatePostgres, startPrivatePostgres } from '@pca/testing';
+import pg from 'pg';
+import { Spawned } from '../../../outbox/test/processes/spawned.js';
+import { connectEventBus, type EventBus, type EventBusAdmin } from '../../src/index.js';
+import { type BusServer, busServers } from './bus-server.js';
+import { createEffects } from './effects.js';
+import type { ConsumerOrders, WriterOrders } from './processes/orders.js';
+
+export const topic = 'kills.events.v1';
+export const group = 'effects';
+
+/** A bus, a database for effects, and processes on them. */
+export class RunningBus {
+  private readonly processes = new Set<Spawned>();
+  private writers = 0;
+
+  private constructor(
+    readonly server: BusServer,
+    readonly effects: PrivatePostgres,
+    readonly effectsUrl: string,
+  ) {}
+
+  static async start(adapter: keyof typeof busServers): Promise<RunningBus> {
+    const [server, effects] = await Promise.all([busServers[adapter](topic), startPrivatePostgres()]);
+    const { url } = await effects.createDatabase();
+    const running = new RunningBus(server, effects, url);
+    await running.withEffects(createEffects);
+    return running;
+  }
+
+  startWriter(seed: number): Spawned {
+    const orders: WriterOrders = { bus: this.server.config, topic, name: `writer ${(this.writers += 1)}`, seed };
+    return this.spawn('writer.ts', orders);
+  }
+
+  startConsumer(seed: number, orders: Partial<ConsumerOrders> = {}): Spawned {
+    const whole: ConsumerOrders = {
+      bus: this.server.config,
+      topic,
+      effectsUrl: this.effectsUrl,
+      groups: [group],
+      seed,
+      batchSize: 50,
+      slowMs: 0,
+      throws: 0,
+      attemptsMax: 5,
+      ...orders,
+    };
+    return this.spawn('consumer.ts', whole);
+  }
+
+  async withEffects<T>(ask: (pool: pg.Pool) => Promise<T>): Promise<T> {
+    const pool = new pg.Pool({ connectionString: this.effectsUrl, max: 1 });
+    try {
+      return await ask(pool);
+    } finally {
+      await pool.end();
+    }
+  }
+
+  async withBus<T>(ask: (bus: EventBus & EventBusAdmin) => Promise<T>): Promise<T> {
+    const bus = await connectEventBus(this.server.config);
+    try {
+      return await ask(bus);
+    } finally {
+      await bus.close();
+    }
+  }
+
+  /** What the groups have not done yet; undefined while the bus does not answer. */
+  async lag(...groups: readonly string[]): Promise<number | undefined> {
+    return this.withBus(async (bus) => {
+      const lags = (await Promise.all(groups.map((name) => bus.lag(name)))).flat();
+      return lags.reduce((sum, { lag }) => sum + lag, 0);
+    }).catch(() => undefined);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.processes].map((process) => process.kill()));
+    await Promise.all([this.server.stop(), this.effects.stop()]);
+  }
+
+  private spawn(script: string, orders: WriterOrders | ConsumerOrders): Spawned {
+    const process = new Spawned(new URL(`./processes/${script}`, import.meta.url).href, [JSON.stringify(orders)]);
+    this.processes.add(process);
+    return process;
+  }
+}
+
+/** The ids that a writer said were acknowledged. */
+export const acknowledgedBy = (writer: Spawned): string[] =>
+  writer.lines.filter((line) => line.startsWith('ack ')).flatMap((line) => line.slice(4).split(' '));
