@@ -1,0 +1,4 @@
+import { groupContract } from './contract/groups.js';
+import { postgresAdapter } from './harness/postgres-adapter.js';
+
+groupContract(postgresAdapter);

@@ -1,0 +1,23 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bus, ConnectOptions } from '../harness/bus-harness.js';
+
+/**
+ * Where a scenario plays: a bus that may be broken on purpose. A scenario answers what it saw, in numbers, and judges nothing, so that the
+ * contract can ask for what is right and the test of the tests for what is wrong.
+ */
+export interface Stage {
+  connect(options?: ConnectOptions): Promise<Bus>;
+}
+
+/** Waits until it holds, or until nothing has moved for so long: a bus that is broken may never get there. */
+export const untilQuiet = async (holds: () => boolean | Promise<boolean>, moved: () => unknown, quietMs = 4_000): Promise<boolean> => {
+  let last = moved();
+  let movedAt = performance.now();
+  while (!(await holds())) {
+    const now = moved();
+    if (now !== last) [last, movedAt] = [now, performance.now()];
+    if (performance.now() - movedAt > quietMs) return false;
+    await sleep(10);
+  }
+  return true;
+};
