@@ -94,7 +94,9 @@ begin
   end if;
   -- Attaching waits for no reader and no writer; making it a part at once would wait for all of them.
   execute format('alter table bus.log attach partition bus.log_%s for values in (%s)', number, number);
-  perform 1 from bus.head order by topic_id, partition for update;
+  -- No append is under way from here to the end: each holds this lock shared. Row locks would not do, because they let go a moment before
+  -- others are told of the new part, and then it would be missing.
+  perform pg_advisory_xact_lock(7161629302);
   -- Changed, so that an appender whose snapshot is older, as in a transaction that reads repeatably, fails in place of taking the old segment.
   update bus.head set next_offset = next_offset;
   insert into bus.segment (id) values (number);
@@ -131,6 +133,7 @@ begin
   if current_setting('synchronous_commit') = 'off' then
     set local synchronous_commit = on;
   end if;
+  perform pg_advisory_xact_lock_shared(7161629302);
   -- Sorted, so that two appenders never wait for each other in a circle.
   perform 1 from bus.head h join unnest(in_topic_ids, in_partitions) as r (topic_id, partition) using (topic_id, partition)
     order by h.topic_id, h.partition for update of h;
@@ -138,7 +141,7 @@ begin
   if heads <> cardinality(in_topic_ids) then
     raise exception 'the log has no such partition' using errcode = 'no_data_found';
   end if;
-  -- Under the locks: a new segment opens only while nobody appends.
+  -- Under the lock: a new segment opens only while nobody appends.
   select max(id) into current_segment from bus.segment;
   with r as (
     select *, sum(size) over (order by i) - size as start
