@@ -42,6 +42,8 @@ const longestWaitMs = 10_000;
 const deathReason = 'Its handling was begun so many times and never ended: it may kill its consumer';
 const isMessage = (what: BusMessage | Fault): what is BusMessage => 'envelope' in what;
 const isUnavailable = (error: unknown): boolean => isDomainError(error) && error.code === 'SERVICE_UNAVAILABLE';
+/** Something that the handler needs is away, or this member is to stop: no attempt of the messages, which are as good as they were. */
+const isBlameless = (error: unknown, signal: AbortSignal): boolean => isUnavailable(error) || (signal.aborted && error === signal.reason);
 const endOf = (chunk: readonly Received[]): number => (chunk.at(-1)?.offset ?? -1) + 1;
 const tenthOf = (count: number): number => Math.max(1, Math.floor(count / 10));
 
@@ -90,11 +92,7 @@ export class PartitionDelivery {
       const suspects = this.suspects.at(-1);
       const chunk = received.slice(at, at + (suspects?.size ?? this.consumer.batchSize));
       const next = suspects ? chunk.filter(({ offset }) => offset < suspects.until) : chunk;
-      if (!(await this.attempt(next, suspects, signal))) continue;
-      at += next.length;
-      this.done = endOf(next);
-      for (const offset of this.ahead) if (offset < this.done) this.ahead.delete(offset);
-      this.suspects = this.suspects.filter(({ until }) => until > this.done);
+      if (await this.attempt(next, suspects, signal)) at += next.length;
     }
   }
 
@@ -118,18 +116,38 @@ export class PartitionDelivery {
     const isAlone = suspects !== undefined && suspects.from === this.done && suspects.until <= first.offset + 1;
     if (isAlone && attempt > this.consumer.attemptsMax && this.isOurs(first.what)) {
       this.failures = 0;
-      return this.bury(first, suspects.reason, suspects.attempts, signal);
+      if (!(await this.bury(first, suspects.reason, suspects.attempts, signal))) return false;
+      this.pass(chunk);
+      await this.settle();
+      return true;
     }
-    await this.cursor.advance(first.offset, { until: endOf(chunk), attempt });
-    this.kept = -1;
-    const run = () => this.handle(chunk, attempt, signal);
-    const failure = await (suspects?.afterDeath ? this.consumer.host.alone(run) : run());
+    const run = async () => {
+      await this.cursor.advance(first.offset, { until: endOf(chunk), attempt });
+      this.kept = -1;
+      const failure = await this.handle(chunk, attempt, signal);
+      if (!failure) this.pass(chunk);
+      return failure;
+    };
+    // Counted when its turn comes and kept before the next one's: the one that kills the process is the only one that is counted then.
+    const runAlone = async () => {
+      if (signal.aborted) return { error: signal.reason as unknown };
+      const failure = await run();
+      if (!failure || isBlameless(failure.error, signal)) await this.settle();
+      return failure;
+    };
+    const failure = await (suspects?.afterDeath ? this.consumer.host.alone(runAlone) : run());
     if (!failure) {
       this.failures = 0;
       return true;
     }
     await this.suspect(chunk, failure.error, attempt, suspects?.afterDeath ?? false, signal);
     return false;
+  }
+
+  private pass(chunk: readonly Received[]): void {
+    this.done = endOf(chunk);
+    for (const offset of this.ahead) if (offset < this.done) this.ahead.delete(offset);
+    this.suspects = this.suspects.filter(({ until }) => until > this.done);
   }
 
   private isOurs(what: Received['what']): what is BusMessage {
@@ -143,9 +161,7 @@ export class PartitionDelivery {
     afterDeath: boolean,
     signal: AbortSignal,
   ): Promise<void> {
-    // Something that the handler needs is away, or this member is to stop: no attempt of these messages, which are as good as they were.
-    const isBlameless = isUnavailable(error) || (signal.aborted && error === signal.reason);
-    if (isBlameless) await this.settle();
+    if (isBlameless(error, signal)) await this.settle();
     else {
       const until = endOf(chunk);
       const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

@@ -51,6 +51,7 @@ export class RunningBus {
 
   async withEffects<T>(ask: (pool: pg.Pool) => Promise<T>): Promise<T> {
     const pool = new pg.Pool({ connectionString: this.effectsUrl, max: 1 });
+    pool.on('error', () => undefined);
     try {
       return await ask(pool);
     } finally {

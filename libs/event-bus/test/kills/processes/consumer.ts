@@ -49,7 +49,7 @@ const inTransaction = async (group: Group, messages: readonly DeliveredMessage[]
 const handlerOf =
   (group: Group): BatchHandler =>
   async (messages) => {
-    if (messages.some(({ key }) => key === `kills ${group.name}`)) process.kill(process.pid, 'SIGKILL');
+    if (messages.some(({ key }) => key.startsWith(`kills:${group.name}:`))) process.kill(process.pid, 'SIGKILL');
     try {
       await inTransaction(group, messages);
     } catch (error) {

@@ -14,7 +14,7 @@ export interface ConsumerOrders {
   readonly bus: EventBusConfig;
   readonly topic: string;
   readonly effectsUrl: string;
-  /** Each has a subscription. A message whose key is `kills GROUP` kills the process in the handler of that group. */
+  /** Each has a subscription. A message whose key begins with `kills:GROUP:` kills the process in the handler of that group. */
   readonly groups: readonly string[];
   readonly seed: number;
   readonly batchSize: number;
