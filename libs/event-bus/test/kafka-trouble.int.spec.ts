@@ -105,6 +105,39 @@ describe.skipIf(!(await requiresKafka()))('the bus on Kafka in trouble', () => {
     expect(lost.length).toBeGreaterThan(0);
   });
 
+  // Broken by: a leave-taking that waits for an answer without a limit, a member that goes on joining after it was closed.
+  it('closes while the broker says nothing, and while the group waits for another member', async () => {
+    const limits = { queryMsMax: 1_000, sessionMsMax: 1_500 };
+    const far = await open({ brokers: viaProxy(), limits });
+    const mine = topic;
+    const direct = await open({ limits });
+    const gate = Promise.withResolvers<void>();
+    const begun: number[] = [];
+    await direct.publish([messageOf(mine, 'key', 1)]);
+    await direct.subscribe({
+      group: 'closing',
+      topics: [mine],
+      handle: async (messages) => {
+        begun.push(...messages.map(sequenceOf));
+        await gate.promise;
+      },
+    });
+    await expect.poll(() => begun, { timeout: 20_000 }).toEqual([1]);
+    // The group is shared out anew when the handler has ended, and it does not.
+    const joining = await (await open({ limits })).subscribe({ group: 'closing', topics: [mine], handle: async () => undefined });
+    await sleep(1_000);
+    await joining.close();
+    const broadcast = await far.broadcast({ topics: [mine], handle: async () => undefined });
+    await expect.poll(() => broadcast.positions()[mine]?.size, { timeout: 20_000 }).toBe(2);
+    proxy.mode('silent');
+    await far.close();
+    gate.resolve();
+    await direct.publish([messageOf(mine, 'key', 2)]);
+    await expect.poll(() => begun, { timeout: 20_000 }).toEqual([1, 2]);
+    const client = await admin();
+    await expect.poll(async () => (await client.describeGroups(['closing'])).groups[0]?.members.length, { timeout: 20_000 }).toBe(1);
+  });
+
   // Broken by: an acknowledgement that the broker has not given, a position kept before its message is done.
   it('loses nothing that was acknowledged when the broker is killed under load', async () => {
     const random = randomFrom('kill the broker');

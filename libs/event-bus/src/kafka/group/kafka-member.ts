@@ -26,7 +26,8 @@ const metadataMsMax = 10_000;
 const commitRetryMsMax = 1_000;
 /** How long what was done is kept in memory alone, in the hope of more to do. */
 const openMsMax = 25;
-const partitionBytesMax = 1024 * 1024;
+/** Of what a fetch brings of a partition, compressed: ten times as much in memory, and as much again in objects, twice for each of them. */
+const partitionBytesMax = 128 * 1024;
 /** More than a member has partitions: each batch is handed on at once. */
 const handoversMax = 64;
 
@@ -120,8 +121,8 @@ export class KafkaMember {
   /** Ends the calls under way, keeps what they did, and leaves the group, so that others have its partitions at once. */
   async close(): Promise<void> {
     this.isStopping = true;
-    const giveUp = sleep(this.host.limits.sessionMsMax, undefined, { ref: false });
     await this.endWorkers();
+    const giveUp = sleep(this.host.limits.sessionMsMax, undefined, { ref: false });
     // kafkajs cannot be stopped while it joins: it would go on as a member that nobody knows of.
     await Promise.race([this.joined.catch(() => undefined), giveUp]);
     await Promise.race([this.client.disconnect().catch(() => undefined), giveUp]);
