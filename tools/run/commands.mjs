@@ -58,6 +58,8 @@ export const commands = {
   start: local('start', { apart: true }),
   token: local('token'),
   import: local('import'),
+  redrive: local('redrive'),
+  replay: local('replay'),
   reset: local('reset'),
   test,
   bench,

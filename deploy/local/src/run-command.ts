@@ -8,6 +8,8 @@ const commands: Readonly<Record<string, Command>> = {
   start: async (args) => (await import('./commands/start.js')).start(args),
   token: async (args) => (await import('./commands/token.js')).token(args),
   import: async (args) => (await import('./commands/import.js')).importFile(args),
+  redrive: async (args) => (await import('./commands/redrive.js')).redrive(args),
+  replay: async (args) => (await import('./commands/replay.js')).replay(args),
   reset: async (args) => (await import('./commands/reset.js')).reset(args),
 };
 

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type EmbeddedPostgres, isSameProcess, type ProcessIdentity, startEmbeddedPostgres } from './index.js';
+import { type EmbeddedPostgres, isSameProcess, type ProcessIdentity, rememberedUrl, startEmbeddedPostgres } from './index.js';
 import { clusterProcesses } from './server/leftovers.js';
 
 let root: string;
@@ -67,6 +67,8 @@ describe('the data', () => {
   it('stays, with the port and the password, over a stop and a start', async () => {
     const first = await startEmbeddedPostgres({ dataDir });
     await first.stop();
+    expect(rememberedUrl(dataDir, 'kept')).toBe(first.url('kept'));
+    expect(rememberedUrl(`${dataDir}-of-nobody`)).toBeUndefined();
     const second = await startEmbeddedPostgres({ dataDir });
     expect(second.url()).toBe(first.url());
     expect(await keptValue(second)).toEqual([{ a: 42 }]);

@@ -6,4 +6,4 @@ export { isSameProcess, processIdentity, type ProcessIdentity } from './machine/
 export { asMyself, type Command, dieWithParent } from './machine/run-as.js';
 export { writeWhole } from './machine/write-whole.js';
 export { keepServer, type KeptServer, type ServerExit } from './server/kept-server.js';
-export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostgres } from './start-embedded-postgres.js';
+export { type EmbeddedPostgres, type EmbeddedPostgresOptions, rememberedUrl, startEmbeddedPostgres } from './start-embedded-postgres.js';

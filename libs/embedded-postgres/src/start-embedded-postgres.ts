@@ -60,6 +60,12 @@ export interface EmbeddedPostgres {
 const connectUrl = (port: number, secret: string, database: string): string =>
   `postgresql://${superuser}:${encodeURIComponent(secret)}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
 
+/** Where a server that somebody started on the folder listened last; undefined when none ever did. */
+export const rememberedUrl = (dataDir: string, database = 'postgres'): string | undefined => {
+  const port = rememberedPort(dataDir);
+  return port === undefined ? undefined : connectUrl(port, password(dataDir), database);
+};
+
 const choosePort = async (wanted: number | undefined, dataDir: string): Promise<number> => {
   if (wanted !== undefined) {
     if (await isPortFree(wanted)) return wanted;

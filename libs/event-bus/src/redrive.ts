@@ -56,8 +56,8 @@ const chunkMessagesMax = 500;
 const chunkBytesMax = 4 * 1024 * 1024;
 
 /**
- * What of a topic's dead letters was not redriven, oldest first within a key. Holds their heads in memory, not what is in them. BAD_USER_INPUT
- * for a topic of dead letters.
+ * What of a topic's dead letters was not redriven, oldest first within a key. Holds their heads in memory, not what is in them.
+ * BAD_USER_INPUT for a topic of dead letters.
  */
 export const openDeadLetters = async (bus: EventBus & EventBusAdmin, filter: RedriveFilter): Promise<OpenDeadLetter[]> => {
   const { topic, group, type, id } = filter;

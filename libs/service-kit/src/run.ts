@@ -1,9 +1,13 @@
 import { bootstrap, type ServiceDefinition } from './bootstrap.js';
 import { replayCommand } from './consumers/replay-command.js';
+import { redriveOutboxCommand } from './messaging/redrive-outbox-command.js';
+import { runServiceCommand, type ServiceCommand } from './service-command.js';
+
+const commands: Readonly<Record<string, ServiceCommand>> = { replay: replayCommand, 'redrive-outbox': redriveOutboxCommand };
 
 /**
- * For main.ts: a service that cannot start says why in one line and exits 1. With `replay` as its first argument the program does not serve
- * but replays a group of the service.
+ * For main.ts: a service that cannot start says why in one line and exits 1. With `replay` or `redrive-outbox` as its first argument the
+ * program does that instead of serving.
  */
 export const run = (definition: ServiceDefinition): void => {
   for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
@@ -12,8 +16,9 @@ export const run = (definition: ServiceDefinition): void => {
       process.exit(1);
     });
   }
-  const [command, ...args] = process.argv.slice(2);
-  if (command === 'replay') return void replayCommand(definition, args).then((code) => process.exit(code));
+  const [name = '', ...args] = process.argv.slice(2);
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command) return void runServiceCommand(command, definition, args).then((code) => process.exit(code));
   bootstrap(definition).catch((error: unknown) => {
     definition.logger.fatal({ err: error }, `${definition.name} cannot start`);
     process.exit(1);

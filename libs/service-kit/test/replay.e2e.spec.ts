@@ -18,7 +18,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 const waiting = { timeout: 90_000 };
-const rounds = Number(process.env['KILL_ROUNDS'] ??? 4);
+const rounds = Number(process.env['KILL_ROUNDS'] ?? 4);
 const hasKafka = await requiresKafka();
 let postgres: TestPostgres;
 let issuer: TestIssuer;

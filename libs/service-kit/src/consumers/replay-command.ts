@@ -1,55 +1,32 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
-import { DomainError, isDomainError } from '@pca/errors';
+import { DomainError } from '@pca/errors';
 import { endedGenerations, type Group } from '@pca/outbox';
 import { createService, type ServiceDefinition } from '../bootstrap.js';
 import type { Database } from '../database/database.js';
+import { readOptions } from '../service-command.js';
 import { type ConsumerDefinition, topicsOf } from './consumer.js';
 import { beginReplay, replayProgress } from './replay.js';
 import type { ServiceBus } from '../messaging/service-bus.js';
 
 const usage = 'main.js replay --group GROUP [--partial]';
 const lookMs = 500;
-const connectAttemptsMax = 3;
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /**
  * The service's program as a command: `node dist/main.js replay --group GROUP [--partial]`, in the environment of the service, whether that
- * runs or not. Shows how far the group has come until it has caught up; ended earlier, the replay goes on by itself. Resolves with the exit
- * code.
+ * runs or not. Shows how far the group has come until it has caught up; ended earlier, the replay goes on by itself.
  */
-export const replayCommand = async (definition: ServiceDefinition, args: readonly string[]): Promise<number> => {
-  const { database, bus, logger } = definition;
-  logger.level = 'error';
-  try {
-    const { name, partial } = readArguments(args);
-    const consumer = await consumerOf(definition, name);
-    if (!database || !bus) throw new DomainError('NOT_FOUND', `${definition.name} consumes nothing`);
-    await database.connect(() => undefined, connectAttemptsMax);
-    const group = await beginReplay({ database, bus }, consumer, { partial });
-    say(`${name} replays ${topicsOf(consumer).join(', ')} (generation ${group.generation})`);
-    await follow(database, bus, consumer, group);
-    say(`${name} has caught up`);
-    return 0;
-  } catch (error) {
-    process.stderr.write(`${isDomainError(error) ? `${error.code}: ${error.message}` : String(error)}\n`);
-    return 1;
-  } finally {
-    await bus?.close();
-    await database?.stop();
-  }
-};
-
-const readArguments = (args: readonly string[]): { name: string; partial: boolean } => {
-  let values: { group?: string; partial?: boolean };
-  try {
-    ({ values } = parseArgs({ args: [...args], options: { group: { type: 'string' }, partial: { type: 'boolean' } } }));
-  } catch (error) {
-    throw new DomainError('BAD_USER_INPUT', `${(error as Error).message.split('. ')[0]}. Usage: ${usage}`, {}, { cause: error });
-  }
-  if (!values.group) throw new DomainError('BAD_USER_INPUT', `Which group? Usage: ${usage}`);
-  return { name: values.group, partial: values.partial ?? false };
+export const replayCommand = async (definition: ServiceDefinition, args: readonly string[]): Promise<void> => {
+  const { database, bus } = definition;
+  const { group: name, partial = false } = readOptions(args, { group: { type: 'string' }, partial: { type: 'boolean' } }, usage);
+  if (!name) throw new DomainError('BAD_USER_INPUT', `Which group? Usage: ${usage}`);
+  const consumer = await consumerOf(definition, name);
+  if (!database || !bus) throw new DomainError('NOT_FOUND', `${definition.name} consumes nothing`);
+  const group = await beginReplay({ database, bus }, consumer, { partial });
+  say(`${name} replays ${topicsOf(consumer).join(', ')} (generation ${group.generation})`);
+  await follow(database, bus, consumer, group);
+  say(`${name} has caught up`);
 };
 
 const consumerOf = async (definition: ServiceDefinition, name: string): Promise<ConsumerDefinition> => {

@@ -19,7 +19,9 @@ interface Messaging {
   readonly consumers: readonly ConsumerDefinition[];
 }
 
-/** What a service does on the bus: its outbox goes out, its consumers take in, what is kept for a while is pruned. Returns how to drain it. */
+/**
+ * What a service does on the bus: its outbox goes out, its consumers take in, what is kept for a while is pruned. Returns how to drain it.
+ */
 export const startMessaging = ({ database, bus, logger, consumers }: Messaging, health: Health): (() => Promise<void>) => {
   const stopOutbox = startOutbox(database, bus, logger);
   const running = startConsumers({ database, bus, logger }, consumers);
