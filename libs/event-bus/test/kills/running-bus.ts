@@ -68,12 +68,11 @@ export class RunningBus {
     }
   }
 
-  /** What the groups have not done yet; undefined while the bus does not answer. */
+  /** What the groups have not done yet; undefined while one has no position, or the bus does not answer. */
   async lag(...groups: readonly string[]): Promise<number | undefined> {
-    return this.withBus(async (bus) => {
-      const lags = (await Promise.all(groups.map((name) => bus.lag(name)))).flat();
-      return lags.reduce((sum, { lag }) => sum + lag, 0);
-    }).catch(() => undefined);
+    const ask = (bus: EventBusAdmin) => Promise.all(groups.map((name) => bus.lag(name)));
+    const lags = await this.withBus(ask).catch(() => []);
+    return lags.length === 0 || lags.some(({ length }) => length === 0) ? undefined : lags.flat().reduce((sum, { lag }) => sum + lag, 0);
   }
 
   async stop(): Promise<void> {
