@@ -10,7 +10,7 @@ export { principalOf, Public, RequireScope, type GraphqlContext, type ServiceReq
 export { callContextOf, CurrentCall, type CallContext } from './auth/call-context.js';
 export { TokenVerifier, type VerifierOptions } from './auth/token-verifier.js';
 export { bootstrap, createService, type ServiceDefinition } from './bootstrap.js';
-export { createDataSource, Database, type DatabaseOptions } from './database/database.js';
+export { createDataSource, Database, type DatabaseOptions, type Transaction } from './database/database.js';
 export { idempotencyTableSql, pruneIdempotencyKeys, withIdempotency, type IdempotentRequest } from './database/idempotency.js';
 export { baseEnvShape, type BaseEnv, busEnvShape, type BusEnv, checkEnv, databaseEnvShape, parseEnv } from './env.js';
 export { formatGraphqlError } from './graphql/graphql-errors.js';

@@ -137,7 +137,7 @@ const replayUnderKills = async (config: EventBusConfig, busEnv: Record<string, s
 
 // Broken by: a reset apart from the new generation, an instance that goes on under the old one, an inbox that forgets at a replay, a position
 // that is read after the reset.
-describe('a replay of a running service, with instances and the command killed in the middle', { timeout: 300_000 }, () => {
+describe('a replay of a running service, with instances and the command killed in the middle', { timeout: 240_000 + rounds * 15_000 }, () => {
   it('makes the same projection and tells nothing twice, on the log of Postgres', async () => {
     const { url } = await postgres.createDatabase();
     await replayUnderKills({ bus: 'postgres', url }, { BUS_URL: url });

@@ -1,8 +1,8 @@
-import { activeTraceparent } from '../observability/tracing.js';
 import type { EventContext, EventDefinition, EventEnvelope } from '@pca/contracts';
 import type { DeliveredMessage, Outcome, SubscribeOptions } from '@pca/event-bus';
-import type { EntityManager } from 'typeorm';
 import type { z } from 'zod';
+import type { Transaction } from '../database/database.js';
+import { activeTraceparent } from '../observability/tracing.js';
 
 /** An event as a handler gets it: its payload has been checked by its contract. */
 export type ConsumedEvent<P = unknown> = DeliveredMessage & { readonly envelope: EventEnvelope<P> };
@@ -13,7 +13,7 @@ export interface ConsumeContext {
    * The transaction in which the events are handled, and in which the inbox remembers them: what is written through it happens exactly once.
    * What is done outside of it happens at least once.
    */
-  readonly transaction: EntityManager;
+  readonly transaction: Transaction;
   /** The events were handled before, and a replay makes the projection anew: what is enqueued in the transaction is not kept. */
   readonly replaying: boolean;
 }
@@ -45,7 +45,7 @@ export interface ConsumerDefinition extends Omit<SubscribeOptions, 'topics' | 'h
    * Empties the group's projection, in the transaction with which a replay begins; everything that the bus still keeps comes again after
    * that. A group without one cannot be replayed.
    */
-  readonly reset?: (transaction: EntityManager) => Promise<void>;
+  readonly reset?: (transaction: Transaction) => Promise<void>;
 }
 
 export const topicsOf = ({ on: handlers }: ConsumerDefinition): string[] => [...new Set(handlers.map(({ event }) => event.topic))];

@@ -2,8 +2,7 @@ import { eventDefinitionOf, parseEvent, unknownEvent } from '@pca/contracts';
 import { DomainError, isDomainError } from '@pca/errors';
 import { deadLettered, type DeliveredMessage, handled, type Outcome, skipped } from '@pca/event-bus';
 import { forget, GenerationEnded, type Group, receive, type ReceivedMessage, silenceOutbox } from '@pca/outbox';
-import type { EntityManager } from 'typeorm';
-import type { Database } from '../database/database.js';
+import type { Database, Transaction } from '../database/database.js';
 import { domainErrorOfDatabase } from '../database/postgres-errors.js';
 import { counter } from '../observability/metrics.js';
 import { inSpan, SpanKind } from '../observability/tracing.js';
@@ -77,7 +76,7 @@ export class EventConsumer {
 
   /** In the order in which they came, whatever their types: a handler gets what lies together. */
   private async handleRuns(
-    transaction: EntityManager,
+    transaction: Transaction,
     received: readonly ReceivedMessage<ConsumedEvent>[],
   ): Promise<ReadonlyMap<ConsumedEvent, Outcome>> {
     const outcomes = new Map<ConsumedEvent, Outcome>();

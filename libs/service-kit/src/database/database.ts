@@ -5,6 +5,9 @@ import { InstrumentedClient } from './instrumented-client.js';
 
 const poolConnections = askedGauge('pca_db_pool_connections', 'Connections of the pool by state', ['state']);
 
+/** What stores take to work inside a transaction. */
+export type Transaction = EntityManager;
+
 type Constructor<T = object> = new (...args: never[]) => T;
 
 export interface DatabaseOptions {
