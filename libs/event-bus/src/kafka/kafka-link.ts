@@ -39,8 +39,12 @@ export class KafkaLink {
   readonly kafka: Kafka;
   private readonly sockets = new Set<Socket>();
   private isCut = false;
+  private isLost = false;
 
-  /** `requestMsMax` is how long one answer of a broker may take; `onLost` is told of connections that break by themselves. */
+  /**
+   * `requestMsMax` is how long one answer of a broker may take; `onLost` is told of a connection that breaks by itself or is not made, and of
+   * no other until one is made again.
+   */
   constructor(
     { brokers, clientId = 'pca', ssl, sasl }: KafkaConnection,
     requestMsMax: number,
@@ -76,8 +80,14 @@ export class KafkaLink {
     socket.setMaxListeners(0);
     this.sockets.add(socket);
     socket.once('close', () => this.sockets.delete(socket));
-    socket.once('error', (error) => this.isCut || this.onLost(error));
-    socket.once('end', () => this.isCut || socket.writableEnded || this.onLost(new Error(`Kafka at ${host}:${port} hung up`)));
+    socket.once('connect', () => (this.isLost = false));
+    socket.once('error', (error) => this.lose(error));
+    socket.once('end', () => socket.writableEnded || this.lose(new Error(`Kafka at ${host}:${port} hung up`)));
     return socket;
+  }
+
+  private lose(error: Error): void {
+    if (!this.isCut && !this.isLost) this.onLost(error);
+    this.isLost = true;
   }
 }

@@ -76,7 +76,10 @@ export class KafkaMember {
   private isStopping = false;
   /** kafkajs's handle on the group; it stays the same over rebalances. */
   private handle: EachBatchPayload | undefined;
-  private readonly commits = new CommitQueue(async (topics) => this.handle?.commitOffsetsIfNecessary({ topics }));
+  private readonly commits = new CommitQueue(async (topics) => {
+    if (!this.handle) throw new Error('There is nothing to commit before the first fetch');
+    await this.handle.commitOffsetsIfNecessary({ topics });
+  });
   private staying: NodeJS.Timeout | undefined;
 
   /** `onJoined` is told each time the group has given this member its partitions. */
