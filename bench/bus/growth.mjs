@@ -62,8 +62,8 @@ const measureOne = async (system, server, events) => {
 };
 
 /**
- * A million events through one pair of processes, after 200,000 to warm up: peaks of each fifth. What grows with the number of events shows in the last fifth beside
- * the first; the log itself is kept by its retention and is no part of that.
+ * A million events through one pair of processes, after 200,000 to warm up: peaks of each fifth. What grows with the number of events shows
+ * in the last fifth beside the first; the log itself is kept by its retention and is no part of that.
  */
 export const measureGrowth = async (systems, servers, { events, gates }) => {
   for (const [name, system] of systems) {

@@ -246,7 +246,7 @@ const firstVersion = `create schema bus;
   insert into bus.topic (name, partitions) values ('${topic}', 1), ('empty.v1', 2);
   insert into bus.head (topic_id, partition, next_offset) values (1, 0, 5), (2, 0, 0), (2, 1, 0);`;
 
-// Broken by: tables that are made beside the old one, offsets that begin anew, a first segment that is thought to be empty or is dropped whole.
+// Broken by: tables that are made beside the old one, offsets that begin anew, a first segment that is thought to be empty or is dropped.
 it('takes over a log of the first version, with all that is in it', async () => {
   await pool.query(firstVersion);
   const line = (sequence: number) => lineOf(encodeMessage(messageOf(topic, 'key', sequence)));

@@ -31,7 +31,7 @@ interface Life {
   balanceAt: number;
 }
 
-/** One member of a group, or one broadcast, on the log: connects, balances, fetches for whoever is hungry, and begins anew when that breaks. */
+/** One member of a group, or one broadcast: connects, balances, fetches for whoever is hungry, and begins anew when that breaks. */
 export class PostgresSubscription implements Subscription {
   private readonly closing = new AbortController();
   private readonly running: Promise<void>;

@@ -15,7 +15,7 @@ it('shares out every partition once, evenly, and only to those who consume its t
     const seed = `seed ${random.seed}, round ${round}`;
     expect([...shares.keys()].sort(), seed).toEqual([...subscriptions.keys()].sort());
     for (const [topic, partitions] of partitionsOf) {
-      const takers = [...subscriptions].filter(([, wanted]) => wanted.includes(topic)).map(([member]) => member);
+      const takers: string[] = [...subscriptions].filter(([, wanted]) => wanted.includes(topic)).map(([member]) => member);
       const given = [...shares].map(([member, share]) => ({ member, partitions: share[topic] ?? [] }));
       const all = given.flatMap(({ partitions: own }) => own).sort((one, other) => one - other);
       expect(all, seed).toEqual(takers.length === 0 ? [] : partitions);
