@@ -1,5 +1,6 @@
 import type { BusMessage } from '@pca/contracts';
-import type { EventBus, EventBusAdmin, EventBusConfig, EventBusObserver } from '../../src/index.js';
+import type { EventBus, EventBusAdmin, EventBusObserver, KafkaEventBusOptions, PostgresEventBusOptions } from '../../src/index.js';
+import type { Stage } from '../scenarios/stage.js';
 import type { TcpProxy } from '../tcp-proxy.js';
 
 export type Bus = EventBus & EventBusAdmin;
@@ -9,23 +10,23 @@ export interface ConnectOptions {
   readonly observer?: EventBusObserver;
   /** How long one answer may take; 10 s where nothing is said. */
   readonly queryMsMax?: number;
+  /** After how long a member that says nothing is given up. */
+  readonly silentMsMax?: number;
   /** Over the link that can be broken; of a server of one's own only. */
   readonly overLink?: boolean;
 }
 
 /** What a bus is opened with, in this process or in another one: it goes through JSON. */
-export type PlainConfig = Pick<EventBusConfig, 'bus' | 'topics' | 'limits'> & { readonly url?: string; readonly brokers?: string };
+export type PlainConfig =
+  | ({ readonly bus: 'postgres' } & Pick<PostgresEventBusOptions, 'limits'> & { readonly url: string })
+  | ({ readonly bus: 'kafka' } & Pick<KafkaEventBusOptions, 'limits' | 'brokers'>);
 
-export interface BusHarness {
-  readonly config: PlainConfig;
-  /** One more bus, with connections of its own, as another process would have. `close` closes it if the test did not. */
-  connect(options?: ConnectOptions): Promise<Bus>;
+/** `connect` opens one more bus, with connections of its own, as another process would have; `close` closes it if the test did not. */
+export interface BusHarness extends Stage {
   /** Puts bytes that no publisher of ours checked at the end of a topic of one partition, which is there. */
   appendRaw(topic: string, bytes: Buffer): Promise<void>;
   /** The bytes of a message as a publisher would put them there. */
   bytesOf(message: BusMessage): Buffer;
-  /** Makes every append so much slower at its end, as a disk does, where the adapter's own order depends on it. */
-  delayCommits(msMax: number): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -1,28 +1,22 @@
 import { freePort, startPrivateKafka, testKafka } from '@pca/testing';
-import { Kafka, logLevel } from 'kafkajs';
+import kafkajs from 'kafkajs';
 import { v7 as uuidv7 } from 'uuid';
 import { KafkaEventBus } from '../../src/index.js';
+import { plainStage, withOptions } from '../scenarios/plain-stage.js';
 import { startTcpProxy } from '../tcp-proxy.js';
-import type { Bus, BusAdapter, BusHarness, ConnectOptions, PlainConfig } from './bus-harness.js';
+import type { Bus, BusAdapter, BusHarness, ConnectOptions } from './bus-harness.js';
 
-const harnessOn = (
-  brokersOf: (options: ConnectOptions) => string,
-  limits: { sessionMsMax: number },
-  stop: () => Promise<void>,
-): BusHarness => {
+const { Kafka, logLevel, ConfigResourceTypes } = kafkajs;
+const bytesMax = { name: 'max.message.bytes', value: String(16 * 1024 * 1024) };
+
+const harnessOn = (brokersOf: (options: ConnectOptions) => string, sessionMsMax: number, stop: () => Promise<void>): BusHarness => {
   const brokers = brokersOf({});
-  const config: PlainConfig = { bus: 'kafka', brokers, limits };
+  const config = { bus: 'kafka', brokers, limits: { sessionMsMax } } as const;
   const opened: Bus[] = [];
   return {
-    config,
+    ...plainStage(config),
     connect: async (options = {}) => {
-      const { topics, observer, queryMsMax } = options;
-      const bus = await KafkaEventBus.connect({
-        brokers: brokersOf(options),
-        limits: { ...limits, ...(queryMsMax !== undefined && { queryMsMax }) },
-        ...(topics && { topics }),
-        ...(observer && { observer }),
-      });
+      const bus = await KafkaEventBus.connect({ ...withOptions(config, options), brokers: brokersOf(options) });
       opened.push(bus);
       return bus;
     },
@@ -32,15 +26,11 @@ const harnessOn = (
       const producer = kafka.producer();
       const admin = kafka.admin();
       await Promise.all([producer.connect(), admin.connect()]);
-      await admin.alterConfigs({
-        validateOnly: false,
-        resources: [{ type: 2, name: topic, configEntries: [{ name: 'max.message.bytes', value: String(16 * 1024 * 1024) }] }],
-      });
+      const resources = [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries: [bytesMax] }];
+      await admin.alterConfigs({ validateOnly: false, resources });
       await producer.send({ topic, messages: [{ key: uuidv7(), value }] });
       await Promise.all([producer.disconnect(), admin.disconnect()]);
     },
-    // The broker's log is written by the broker alone: there is no commit of ours that could come late.
-    delayCommits: () => Promise.resolve(),
     close: async () => {
       await Promise.all(opened.splice(0).map((bus) => bus.close()));
       await stop();
@@ -54,7 +44,7 @@ export const kafkaAdapter: BusAdapter = {
     const { brokers } = await testKafka();
     return harnessOn(
       () => brokers,
-      { sessionMsMax: 6_000 },
+      6_000,
       () => Promise.resolve(),
     );
   },
@@ -71,7 +61,7 @@ export const kafkaAdapter: BusAdapter = {
       await link.close();
       await broker.stop();
     };
-    const harness = harnessOn(({ overLink }) => (overLink ? host : broker.brokers), { sessionMsMax: 3_000 }, stop);
+    const harness = harnessOn(({ overLink }) => (overLink ? host : broker.brokers), 3_000, stop);
     return { ...harness, link, kill: () => broker.kill(), start: () => broker.start() };
   },
 };

@@ -24,6 +24,7 @@ export const orderedWriters = async (stage: Stage, random: Random, callsOfWriter
   const topic = `ordered.${uuidv7()}`;
   const topics = { [topic]: { partitions: 5 } };
   const buses = await Promise.all(Array.from({ length: 4 }, () => stage.connect({ topics })));
+  await stage.delayCommits(6);
   const recorder = new Recorder(async () => (random.chance(0.3) ? sleep(random.below(8)) : undefined));
   const group = `group-${uuidv7()}`;
   const join = async () => {
@@ -64,6 +65,7 @@ export const orderedWriters = async (stage: Stage, random: Random, callsOfWriter
     () => recorder.begun.length,
   );
   await Promise.all([...members, ...buses].map((bus) => bus.close()));
+  await stage.delayCommits(0);
   const { repeats, inversions, overlaps } = recorder;
   return { published: ids.size, missing: missing(), repeats, inversions, overlaps };
 };

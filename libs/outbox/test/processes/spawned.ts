@@ -12,9 +12,14 @@ export class Spawned {
   readonly ended: Promise<number | null>;
   private errors = '';
 
-  /** `script` is a file beside this one, or the URL of a file. */
-  constructor(script: string, args: readonly string[]) {
-    const flags = ['--experimental-transform-types', '--disable-warning=ExperimentalWarning', '--import', path('from-source.mjs')];
+  /** `script` is a file beside this one, or the URL of a file; so is what lets it run from the sources. */
+  constructor(script: string, args: readonly string[], loader = 'from-source.mjs') {
+    const flags = [
+      '--experimental-transform-types',
+      '--disable-warning=ExperimentalWarning',
+      '--import',
+      new URL(loader, import.meta.url).href,
+    ];
     this.child = spawn(process.execPath, [...flags, path(script), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     let rest = '';
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -38,11 +43,16 @@ export class Spawned {
     await this.ended;
   }
 
+  /** Resolves when it has ended by itself. Throws when it does not end well. */
+  async end(): Promise<void> {
+    const code = await this.ended;
+    if (code !== 0) throw new Error(`A process of the test ended with ${code}: ${this.errors}`);
+  }
+
   /** Asks it to finish, once it has said that it has started; resolves when it is gone. Throws when it does not end well. */
   async finish(): Promise<void> {
     while (!this.lines.includes('started') && this.child.exitCode === null) await sleep(10);
     this.child.kill('SIGTERM');
-    const code = await this.ended;
-    if (code !== 0) throw new Error(`A process of the test ended with ${code}: ${this.errors}`);
+    await this.end();
   }
 }

@@ -1,0 +1,62 @@
+import { randomInt } from 'node:crypto';
+import { requiresKafka } from '@pca/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Spawned } from '../../../outbox/test/processes/spawned.js';
+import type { BusHarness } from '../harness/bus-harness.js';
+import { kafkaAdapter } from '../harness/kafka-adapter.js';
+import { postgresAdapter } from '../harness/postgres-adapter.js';
+import { mutants } from './mutants.js';
+import type { Play } from './play.js';
+
+interface Played {
+  readonly report: Record<string, unknown>;
+  readonly good: Record<string, unknown>;
+}
+
+const scenarioOf = (name: string) => new URL(name, import.meta.url).href;
+
+/** Plays in a process of its own, on the sources as they are or on a mutant's, and on a database of its own where that is the bus. */
+const play = async (scenario: Play['scenario'], harness: BusHarness | undefined, mutant?: number): Promise<Played> => {
+  const loader = mutant === undefined ? undefined : scenarioOf(`mutated-source.mjs?mutant=${mutant}`);
+  const orders: Play = { scenario, config: harness?.config, seed: randomInt(1, 2 ** 31 - 1), loader };
+  const process = new Spawned(scenarioOf('play.ts'), [JSON.stringify(orders)], loader);
+  await process.end();
+  return JSON.parse(process.lines.at(-1) ?? '') as Played;
+};
+
+const numbered = mutants.map((mutant, number) => ({ ...mutant, number }));
+
+const tellsApart = (on: 'engine' | 'postgres' | 'kafka', start: () => Promise<BusHarness> | undefined): void => {
+  const mine = numbered.filter((mutant) => mutant.on === on);
+  // Each needs a database whose functions nobody has made rightly.
+  const harnesses: BusHarness[] = [];
+  const fresh = async () => {
+    const harness = await start();
+    if (harness) harnesses.push(harness);
+    return harness;
+  };
+  afterAll(() => Promise.all(harnesses.map((harness) => harness.close())));
+
+  // Broken by: a scenario that is so wild that it finds fault with what is right.
+  it.concurrent.each([...new Set(mine.map(({ scenario }) => scenario))])('finds nothing wrong in %s', async (scenario) => {
+    const { report, good } = await play(scenario, await fresh());
+    expect(report).toMatchObject(good);
+  });
+
+  // Broken by: a scenario that is so tame that it does not notice.
+  it.concurrent.each(mine)('catches one that $name', async ({ name, scenario, number }) => {
+    const { report, good } = await play(scenario, await fresh(), number);
+    process.stdout.write(`${on}, ${name}: ${JSON.stringify(report)}\n`);
+    expect(report).not.toMatchObject(good);
+  });
+};
+
+describe('the test of the tests, on the engine', () => tellsApart('engine', () => undefined));
+describe('the test of the tests, on Postgres', () => tellsApart('postgres', postgresAdapter.shared));
+describe.skipIf(!(await requiresKafka()))('the test of the tests, on Kafka', () => {
+  let harness: BusHarness;
+  beforeAll(async () => {
+    harness = await kafkaAdapter.private();
+  });
+  tellsApart('kafka', () => Promise.resolve(harness));
+});
