@@ -6,6 +6,7 @@ import { pinnedNode, root, tell } from './places.mjs';
 import { runChild } from './run-child.mjs';
 import { SetupFailed } from './setup-failed.mjs';
 import { withSetupLock } from './setup-lock.mjs';
+import { soakCommand } from './soak-command.mjs';
 import { testCommand } from './test-command.mjs';
 
 const setUp = ({ built }) =>
@@ -53,6 +54,11 @@ const test = async (args) => {
   return testCommand(args);
 };
 
+const soak = async (args) => {
+  await setUp({ built: true });
+  return soakCommand(args);
+};
+
 /** Every command by its npm script's name; each resolves with the exit code. */
 export const commands = {
   start: local('start', { apart: true }),
@@ -62,6 +68,7 @@ export const commands = {
   replay: local('replay'),
   reset: local('reset'),
   test,
+  soak,
   bench,
   gen: tool('gen.mjs'),
   'gen:check': tool('gen.mjs', '--check'),

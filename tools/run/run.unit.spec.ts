@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { installedMatches } from './install.mjs';
 import { nodeFault } from './node-version.mjs';
+import { soakOptions } from './soak-command.mjs';
 import { closingLine, missingRequirements, testCounts } from './test-report.mjs';
 
 describe('the Node of the machine', () => {
@@ -92,5 +94,31 @@ describe('the closing line', () => {
       { name: 'a', reason: 'no data' },
       { name: 'b', reason: 'no Java' },
     ]);
+  });
+});
+
+describe('the long lane', () => {
+  it('is forty rounds and a million events where nothing is said', () => {
+    expect(soakOptions([])).toMatchObject({ rounds: 40, events: 1_000_000, minutes: 0 });
+    expect(soakOptions(['--minutes', '60', '--rounds=3', 'kills/'])).toEqual({
+      rounds: 3,
+      events: 1_000_000,
+      minutes: 60,
+      paths: ['libs/event-bus/test/kills/'],
+    });
+  });
+
+  it.each([['--rounds', '0'], ['--events', 'many'], ['--minutes=-1'], ['--hours', '1'], ['nowhere']])('refuses %s %s', (...args) => {
+    expect(() => soakOptions(args.filter(Boolean))).toThrow(/rounds|events|minutes|hours|nowhere|No scenario/);
+  });
+
+  it('knows scenarios that are there', () => {
+    for (const path of soakOptions([]).paths) {
+      const folder = join(import.meta.dirname, '../..', dirname(path));
+      expect(
+        readdirSync(folder, { recursive: true }).some((name) => join(dirname(path), String(name)).includes(path)),
+        path,
+      ).toBe(true);
+    }
   });
 });

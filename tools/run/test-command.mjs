@@ -9,7 +9,7 @@ import { closingLine, missingRequirements, testCounts } from './test-report.mjs'
 const isSet = (value) => value !== undefined && value !== '' && value !== '0' && value !== 'false';
 
 /** Runs the tests (all, or those whose path holds one of the arguments), lists what could not run, and ends with the counts. */
-export const testCommand = async (args) => {
+export const testCommand = async (args, env = {}) => {
   const folder = mkdtempSync(join(tmpdir(), 'pca-test-run-'));
   const reportFile = join(folder, 'report.json');
   const requirementsFile = join(folder, 'requirements');
@@ -20,7 +20,7 @@ export const testCommand = async (args) => {
     '--reporter=json',
     `--outputFile.json=${reportFile}`,
   ];
-  const exitCode = await runChild(pinnedNode, [...vitest, ...args], { env: { PCA_REQUIREMENTS_FILE: requirementsFile } });
+  const exitCode = await runChild(pinnedNode, [...vitest, ...args], { env: { ...env, PCA_REQUIREMENTS_FILE: requirementsFile } });
   const missing = existsSync(requirementsFile) ? missingRequirements(readFileSync(requirementsFile, 'utf8')) : [];
   const report = existsSync(reportFile) ? JSON.parse(readFileSync(reportFile, 'utf8')) : undefined;
   rmSync(folder, { recursive: true, force: true });

@@ -180,5 +180,9 @@ await onBothBuses((bus) => {
   afterAll(() => system.remove());
 
   // Broken by: an event outside the write's transaction, a relay that skips, an acknowledgement before the commit.
-  it('loses no acknowledged write and publishes each change at least once, whatever is killed', () => losesNothing(bus), 300_000);
+  it(
+    'loses no acknowledged write and publishes each change at least once, whatever is killed',
+    () => losesNothing(bus),
+    180_000 + rounds * 15_000,
+  );
 });

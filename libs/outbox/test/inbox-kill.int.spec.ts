@@ -9,6 +9,7 @@ import { auditEffects, createEffects, effectsTopic } from './effects.js';
 import { Spawned } from './processes/spawned.js';
 
 const rounds = Number(process.env['KILL_ROUNDS'] ?? 12);
+const timeout = 180_000 + rounds * 8_000;
 let server: PrivatePostgres | undefined;
 let consumers: Spawned[] = [];
 
@@ -19,7 +20,7 @@ afterEach(async () => {
 
 // Broken by: an inbox row outside the transaction of the effect, a position kept before the handler has ended, an effect outside the
 // transaction, an inbox that forgets.
-it('has each effect exactly once, whatever is killed or thrown at whatever moment', { timeout: 300_000 }, async () => {
+it('has each effect exactly once, whatever is killed or thrown at whatever moment', { timeout }, async () => {
   const random = randomFrom('inbox kill');
   server = await startPrivatePostgres();
   const own = await server.createDatabase();

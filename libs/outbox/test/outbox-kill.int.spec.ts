@@ -8,6 +8,7 @@ import { auditLedger, createLedger } from './ledger.js';
 import { Spawned } from './processes/spawned.js';
 
 const rounds = Number(process.env['KILL_ROUNDS'] ?? 16);
+const timeout = 180_000 + rounds * 8_000;
 let server: PrivatePostgres | undefined;
 let processes: Spawned[] = [];
 
@@ -18,7 +19,7 @@ afterEach(async () => {
 
 // Broken by: an event outside the writer's transaction, removal before the bus has acknowledged, an acknowledgement before the commit, a
 // second relay that begins anywhere but at the oldest row.
-it('loses no acknowledged write and publishes each change, whatever is killed at whatever moment', { timeout: 300_000 }, async () => {
+it('loses no acknowledged write and publishes each change, whatever is killed at whatever moment', { timeout }, async () => {
   const random = randomFrom('kill');
   server = await startPrivatePostgres();
   const ledger = await server.createDatabase();

@@ -137,17 +137,21 @@ const replayUnderKills = async (config: EventBusConfig, busEnv: Record<string, s
 
 // Broken by: a reset apart from the new generation, an instance that goes on under the old one, an inbox that forgets at a replay, a position
 // that is read after the reset.
-describe('a replay of a running service, with instances and the command killed in the middle', { timeout: 240_000 + rounds * 15_000 }, () => {
-  it('makes the same projection and tells nothing twice, on the log of Postgres', async () => {
-    const { url } = await postgres.createDatabase();
-    await replayUnderKills({ bus: 'postgres', url }, { BUS_URL: url });
-  });
+describe(
+  'a replay of a running service, with instances and the command killed in the middle',
+  { timeout: 240_000 + rounds * 15_000 },
+  () => {
+    it('makes the same projection and tells nothing twice, on the log of Postgres', async () => {
+      const { url } = await postgres.createDatabase();
+      await replayUnderKills({ bus: 'postgres', url }, { BUS_URL: url });
+    });
 
-  it.skipIf(!hasKafka)('makes the same projection and tells nothing twice, on Kafka', async () => {
-    const { brokers } = await testKafka();
-    await replayUnderKills({ bus: 'kafka', brokers }, { BUS: 'kafka', KAFKA_BROKERS: brokers });
-  });
-});
+    it.skipIf(!hasKafka)('makes the same projection and tells nothing twice, on Kafka', async () => {
+      const { brokers } = await testKafka();
+      await replayUnderKills({ bus: 'kafka', brokers }, { BUS: 'kafka', KAFKA_BROKERS: brokers });
+    });
+  },
+);
 
 it('refuses a replay that cannot be, in one line', async () => {
   const { url } = await postgres.createDatabase();
