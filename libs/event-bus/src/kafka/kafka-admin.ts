@@ -28,6 +28,8 @@ const deadLetterRetentionMs = 30 * dayMs;
 /** What a record has around its key and value: headers, lengths, and what compression adds to what it cannot compress. */
 const recordOverheadBytesMax = 64 * 1024;
 const lookAgainMs = 20;
+/** What kafkajs keeps as the position of a group that the retention has overtaken. */
+const atStart = '-2';
 const unknownTopic = 'UNKNOWN_TOPIC_OR_PARTITION';
 /** Refusals of brokers that have just begun, or of topics that have: the same question is answered soon. */
 const passing = new Set([
@@ -88,7 +90,7 @@ export class KafkaAdmin {
           partitions.map(({ partition, offset, metadata }) => ({
             topic,
             partition,
-            position: Number(offset),
+            position: Number(offset === atStart ? 0 : offset),
             begun: decodeBegun(metadata),
           })),
         )
