@@ -14,7 +14,7 @@ export {
   receive,
   type ReceivedMessage,
 } from './inbox/inbox.js';
-export { beginGeneration } from './inbox/replay.js';
+export { beginGeneration, endReplay } from './inbox/replay.js';
 export { OutboxRelay, type OutboxRelayObserver, type OutboxRelayOptions } from './outbox-relay.js';
 export { ensureOutboxTable, outboxTableSql, type Queryable } from './outbox-table.js';
 export { silenceOutbox } from './silence.js';

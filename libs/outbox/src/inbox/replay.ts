@@ -26,6 +26,11 @@ export const beginGeneration = async (transaction: Queryable, group: Group, done
   return { ...group, generation: row.generation, replayUntil };
 };
 
+/** Nothing counts as replayed by its offset any more: the group has caught up, or what it consumes now is another log. */
+export const endReplay = async (database: Queryable, group: Group): Promise<void> => {
+  await database.query(`update consumer_group set replay_until = '{}' where id = $1 and generation = $2`, [group.id, group.generation]);
+};
+
 /** For each partition the larger of two offsets. */
 export const furthest = (one: Positions, other: Positions): Positions => {
   const result: Record<string, Record<string, number>> = {};
