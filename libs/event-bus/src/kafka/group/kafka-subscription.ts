@@ -1,6 +1,7 @@
 import type { Consumer } from '../../delivery/consumer.js';
 import { waitMs } from '../../delivery/gate.js';
 import type { Subscription } from '../../event-bus.js';
+import { ClockWatch } from './clock-watch.js';
 import type { Positions } from './group-positions.js';
 import type { KafkaLink } from '../kafka-link.js';
 import { KafkaMember, type KafkaMemberHost } from './kafka-member.js';
@@ -73,7 +74,9 @@ export class KafkaSubscription implements Subscription {
     const member = new KafkaMember(this.host.openLink(), this.consumer, this.positionsOf, this.host, onJoined);
     this.member = member;
     const closed = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
-    const error = await Promise.race([member.broken, closed]);
+    const clock = new ClockWatch();
+    const error = await Promise.race([member.broken, clock.putBack, closed]);
+    clock.close();
     await member.close();
     this.member = undefined;
     if (error) throw error;
