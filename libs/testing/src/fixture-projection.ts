@@ -21,8 +21,7 @@ import type { EntityManager, MigrationInterface, QueryRunner } from 'typeorm';
 import { z } from 'zod';
 
 // A service as services are, which keeps a projection of campaigns and tells others of each new one: what startProjection starts, and what
-// the supervisor may be given. A campaign named "poison" cannot be handled, and one named "deadly" kills the process, until the table
-// `cure` holds the name.
+// the supervisor may be given. A campaign named "poison" cannot be handled until the table `cure` holds the name.
 
 const env = parseEnv(
   {
@@ -74,9 +73,8 @@ type Seen = ConsumedEvent<{ campaign: { id: string; name: string; version: numbe
 const see = async (transaction: EntityManager, events: readonly Seen[]): Promise<void> => {
   for (const { envelope } of events) {
     const { id, name, version } = envelope.payload.campaign;
-    if (name === 'poison' || name === 'deadly') {
+    if (name === 'poison') {
       const cured = await transaction.query<unknown[]>('select from cure where name = $1', [name]);
-      if (cured.length === 0 && name === 'deadly') process.kill(process.pid, 'SIGKILL');
       if (cured.length === 0) throw new Error('nobody can handle poison');
     }
     await transaction.query(
