@@ -20,6 +20,7 @@ const passedOn = [
   'REDIS_URL',
   'OTEL_*',
   'BUS',
+  'BUS_PARTITIONS',
   'KAFKA_*',
   'PCA_DEMO',
   'PCA_SAMPLE_DATA',
