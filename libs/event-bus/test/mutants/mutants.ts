@@ -5,7 +5,7 @@ export interface Mutant {
   /** In which bus. `engine`: without one. */
   readonly on: 'engine' | 'postgres' | 'kafka';
   /** The scenario that must notice. */
-  readonly scenario: 'simulation' | 'underWay' | 'orderedWriters' | 'callsInOrder' | 'deadly';
+  readonly scenario: 'simulation' | 'underWay' | 'orderedWriters' | 'callsInOrder' | 'deadly' | 'acknowledged';
   readonly changes: readonly Change[];
 }
 
@@ -140,6 +140,14 @@ export const mutants: readonly Mutant[] = [
   },
   { name: 'hands no position over', on: 'postgres', scenario: 'orderedWriters', changes: [notHandedOver] },
   { name: 'appends side by side', on: 'postgres', scenario: 'callsInOrder', changes: sideBySide },
+  {
+    name: 'answers a publisher before the commit',
+    on: 'postgres',
+    scenario: 'acknowledged',
+    changes: [
+      { file: 'postgres/postgres-log.ts', from: "await this.query('select bus.append(", to: "void this.query('select bus.append(" },
+    ],
+  },
   { name: 'does not count attempts before handling', on: 'postgres', scenario: 'deadly', changes: [notCounted] },
   {
     name: 'does not learn what the last member had begun',
@@ -164,4 +172,10 @@ export const mutants: readonly Mutant[] = [
     changes: [{ file: member, from: 'this.commit(place, done, next)', to: 'this.commit(place, worker.fetchFrom, next)' }],
   },
   { name: 'does not count attempts before handling', on: 'kafka', scenario: 'deadly', changes: [notCounted] },
+  {
+    name: 'answers a publisher before the broker has answered',
+    on: 'kafka',
+    scenario: 'acknowledged',
+    changes: [{ file: 'kafka/kafka-sender.ts', from: 'return { acks: -1,', to: 'return { acks: 0,' }],
+  },
 ];

@@ -1,6 +1,7 @@
 import { simulateDelivery } from '../engine/simulate-delivery.js';
 import type { PlainConfig } from '../harness/bus-harness.js';
 import { randomFrom } from '../random.js';
+import { acknowledged, neverEarly } from '../scenarios/acknowledged.js';
 import { callsInOrder, callsKept } from '../scenarios/calls-in-order.js';
 import { buriedInTime, deadly } from '../scenarios/deadly.js';
 import { inOrder, orderedWriters } from '../scenarios/ordered-writers.js';
@@ -38,6 +39,7 @@ const scenarios: Record<Mutant['scenario'], { play: () => Promise<object>; good:
   underWay: { play: () => underWay(stage), good: keptBehind },
   orderedWriters: { play: () => orderedWriters(stage, random, 15), good: inOrder },
   callsInOrder: { play: () => callsInOrder(stage), good: callsKept },
+  acknowledged: { play: () => acknowledged(stage), good: neverEarly },
   deadly: { play: () => deadly(stage), good: buriedInTime },
 };
 
