@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DomainError } from '@pca/errors';
 import { type Group, openGroup } from '@pca/outbox';
 import pg from 'pg';
-import { type BatchHandler, connectEventBus, type DeliveredMessage } from '../../../src/index.js';
+import { type BatchHandler, connectEventBus, type DeliveredMessage, type EventBusObserver } from '../../../src/index.js';
 import { randomFrom } from '../../random.js';
 import { applyEffects } from '../effects.js';
 import { type ConsumerOrders, ordersOf, untilDone } from './orders.js';
@@ -61,7 +61,12 @@ const handlerOf =
     whim(messages);
   };
 
-const bus = await untilDone(() => connectEventBus(config));
+const tell = (what: string, error: unknown) => process.stdout.write(`${new Date().toISOString()} ${what} ${String(error)}\n`);
+const observer: EventBusObserver = {
+  connectionLost: (error) => tell('lost', error),
+  retrying: ({ partition, offset }, error) => tell(`retrying ${partition}/${offset}`, error),
+};
+const bus = await untilDone(() => connectEventBus({ ...config, observer }));
 for (const name of groups) {
   const group = await untilDone(() => openGroup(pool, name));
   await untilDone(() => bus.subscribe({ group: name, topics: [topic], handle: handlerOf(group), batchSize, attemptsMax, retryMs: 20 }));
