@@ -194,7 +194,7 @@ export class PostgresEventBus implements EventBus, EventBusAdmin {
     if (this.closed) throw unavailable('The event bus is closed');
     const membership = await this.asked(async () => join(await this.topicsOf(consumer.topics)));
     const rejoin = async (last: Membership): Promise<Membership> => {
-      this.topics.clear();
+      this.topics = new Map();
       return join(await this.topicsOf(consumer.topics), last);
     };
     const subscription: Subscription = new PostgresSubscription(this.pool, consumer, membership, rejoin, this.limits, () =>
@@ -220,7 +220,7 @@ export class PostgresEventBus implements EventBus, EventBusAdmin {
       await this.log.append(packRows(messages, await this.topicsOf([...counts.keys()])));
     } catch (error) {
       // A partition that is gone means that the database was made anew: learn the topics again.
-      this.topics.clear();
+      this.topics = new Map();
       for (const [topic, count] of counts) this.options.observer?.publishFailed?.(topic, count, error);
       throw unavailable('The event bus did not confirm the messages; publish them again', error);
     }
@@ -228,15 +228,16 @@ export class PostgresEventBus implements EventBus, EventBusAdmin {
     for (const [topic, count] of counts) this.options.observer?.published?.(topic, count, seconds);
   }
 
-  /** Bounded by the topics that the program's own contracts name. */
+  /** Holds all of them, also when they are to be learned again meanwhile. Bounded by the topics that the program's own contracts name. */
   private async topicsOf(names: readonly string[]): Promise<ReadonlyMap<string, Topic>> {
-    const missing = names.filter((name) => !this.topics.has(name));
+    const known = this.topics;
+    const missing = names.filter((name) => !known.has(name));
     if (missing.length > 0) {
       const configured = this.options.topics ?? {};
       const partitions = new Map(missing.map((name) => [name, configured[name]?.partitions ?? partitionsDefault]));
-      for (const [name, topic] of await this.log.ensureTopics(partitions)) this.topics.set(name, topic);
+      for (const [name, topic] of await this.log.ensureTopics(partitions)) known.set(name, topic);
     }
-    return this.topics;
+    return known;
   }
 }
 
