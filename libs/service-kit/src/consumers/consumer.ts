@@ -34,7 +34,7 @@ export interface EventHandler {
 export const on = <S extends z.ZodObject>(event: EventDefinition<S>, handle: EventHandle<z.infer<S>>): EventHandler =>
   ({ event, handle }) as unknown as EventHandler;
 
-/** A consumer group of a service. */
+/** A consumer group of a service. Its name is one of the whole bus, so it begins with that of the service: `analytics.workspaces`. */
 export interface ConsumerDefinition extends Omit<SubscribeOptions, 'topics' | 'handle' | 'generation'> {
   /**
    * Its topics are those of these events. Types that it does not name are skipped; an event that breaks its contract, and a type or version
