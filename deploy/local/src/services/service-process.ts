@@ -43,12 +43,7 @@ const answerOf = async (url: string): Promise<Answer> => {
  * Services of one machine share its memory. Left alone, V8 lets a heap grow to hundreds of megabytes of garbage before it looks: an import of
  * a gigabyte had 60 MB alive and 460 MB resident; with these flags it stays at 240 MB.
  */
-const nodeFlags = [
-  '--max-semi-space-size=16',
-  '--max-old-space-size=384',
-  // kafkajs works out a pause from a time that is not set yet, and Node tells of each.
-  '--disable-warning=TimeoutNegativeWarning',
-];
+const nodeFlags = ['--max-semi-space-size=16', '--max-old-space-size=384'];
 
 /** One service as a process of its own that is started again, with back-off, whenever it ends without being told to. */
 export class ServiceProcess {
