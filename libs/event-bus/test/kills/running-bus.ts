@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type PrivatePostgres, startPrivatePostgres } from '@pca/testing';
 import pg from 'pg';
 import { Spawned } from '../../../outbox/test/processes/spawned.js';
@@ -8,6 +9,7 @@ import type { ConsumerOrders, WriterOrders } from './processes/orders.js';
 
 export const topic = 'kills.events.v1';
 export const group = 'effects';
+const stuckMs = 30_000;
 
 /** A bus, a database for effects, and processes on them. */
 export class RunningBus {
@@ -68,16 +70,27 @@ export class RunningBus {
     }
   }
 
-  /** What the groups have not done yet; undefined while one has no position, or the bus does not answer. */
-  async lag(...groups: readonly string[]): Promise<number | undefined> {
-    const ask = (bus: EventBusAdmin) => Promise.all(groups.map((name) => bus.lag(name)));
-    const lags = await this.withBus(ask).catch(() => []);
-    return lags.length === 0 || lags.some(({ length }) => length === 0) ? undefined : lags.flat().reduce((sum, { lag }) => sum + lag, 0);
+  /** Resolves when the groups have done everything that is there. Throws when they have come no further for half a minute. */
+  async drained(...groups: readonly string[]): Promise<void> {
+    let least = Infinity;
+    for (let since = performance.now(); least > 0;) {
+      const lag = await this.lag(groups);
+      if (lag < least) [least, since] = [lag, performance.now()];
+      else if (performance.now() - since > stuckMs) throw new Error(`${groups.join(', ')} do not get below a lag of ${least}`);
+      else await sleep(200);
+    }
   }
 
   async stop(): Promise<void> {
     await Promise.all([...this.processes].map((process) => process.kill()));
     await Promise.all([this.server.stop(), this.effects.stop()]);
+  }
+
+  /** What the groups have not done yet; Infinity while one has no position, or the bus does not answer. */
+  private async lag(groups: readonly string[]): Promise<number> {
+    const ask = (bus: EventBusAdmin) => Promise.all(groups.map((name) => bus.lag(name)));
+    const lags = await this.withBus(ask).catch(() => [[]]);
+    return lags.some(({ length }) => length === 0) ? Infinity : lags.flat().reduce((sum, { lag }) => sum + lag, 0);
   }
 
   private spawn(script: string, orders: WriterOrders | ConsumerOrders): Spawned {

@@ -35,7 +35,7 @@ const inCalls = (messages: readonly BusMessage[]): BusMessage[][] => {
 
 let refused: BusMessage[] = [];
 while (!stopping || refused.length > 0) {
-  const messages = refused.length > 0 ? refused : Array.from({ length: 1 + random.below(50) }, nextMessage);
+  const messages = refused.length > 0 ? refused : Array.from({ length: 1 + random.below(40) }, nextMessage);
   const calls = inCalls(messages);
   const results = await Promise.allSettled(calls.map((call) => bus.publish(call)));
   const acknowledged = calls.filter((_, i) => results[i]?.status === 'fulfilled').flat();
@@ -43,6 +43,6 @@ while (!stopping || refused.length > 0) {
   refused = calls.filter((_, i) => results[i]?.status === 'rejected').flat();
   // As a relay does whose answer got lost: the same ids once more.
   if (refused.length === 0 && random.chance(0.1)) await bus.publish(random.pick(calls)).catch(() => undefined);
-  await sleep(20 + random.below(40));
+  await sleep(40 + random.below(60));
 }
 await bus.close();
