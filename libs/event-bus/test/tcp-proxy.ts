@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /**
  * - `pass` forwards;
- * - `silent` accepts and forwards nothing: what is said meanwhile is lost;
+ * - `silent` accepts and forwards nothing; a connection that lost something by that is hung up when the mode changes;
  * - `refuse` hangs up;
- * - `late` forwards everything so many milliseconds later, in its order;
+ * - `late` forwards everything so many milliseconds later, in its order, also what was said by one who has hung up since;
  * - `half` forwards the first half of an answer and hangs up.
  *
  * Open connections follow.
@@ -24,19 +25,31 @@ export const startTcpProxy = async (target: string): Promise<TcpProxy> => {
   const url = new URL(target);
   const { hostname, port } = url;
   const sockets = new Set<Socket>();
+  /** Sockets to which something was not forwarded: what came later would be taken for it. */
+  const broken = new Set<Socket>();
   let mode: LinkMode = 'pass';
   let lateMs = 0;
   let answeredBytes = 0;
+  /** The last of what is on its way to a socket: nothing overtakes it, however the mode changes. */
+  const arrivals = new Map<Socket, Promise<void>>();
+  const later = (to: Socket, act: () => void): void => {
+    const before = arrivals.get(to);
+    if (mode !== 'late' && !before) return act();
+    const arrival = Promise.all([before, sleep(mode === 'late' ? lateMs : 0)]).then(() => {
+      if (arrivals.get(to) === arrival) arrivals.delete(to);
+      act();
+    });
+    arrivals.set(to, arrival);
+  };
   const forward = (data: Buffer, to: Socket, isAnswer: boolean, hangUp: () => void): void => {
-    const pass = (part: Buffer) => {
+    if (mode === 'silent') return void broken.add(to);
+    const isHalf = mode === 'half' && isAnswer;
+    later(to, () => {
+      const part = isHalf ? data.subarray(0, Math.ceil(data.length / 2)) : data;
       if (isAnswer) answeredBytes += part.length;
       if (!to.destroyed) to.write(part);
-    };
-    if (mode === 'late') setTimeout(() => pass(data), lateMs);
-    else if (mode === 'half' && isAnswer) {
-      pass(data.subarray(0, Math.ceil(data.length / 2)));
-      setImmediate(hangUp);
-    } else if (mode === 'pass' || mode === 'half') pass(data);
+      if (isHalf) setImmediate(hangUp);
+    });
   };
   const server = createServer((near) => {
     if (mode === 'refuse') return void near.destroy();
@@ -57,7 +70,7 @@ export const startTcpProxy = async (target: string): Promise<TcpProxy> => {
       from.on('error', () => to.destroy());
       from.on('close', () => {
         sockets.delete(from);
-        to.destroy();
+        later(to, () => to.destroy());
       });
     }
   });
@@ -74,6 +87,9 @@ export const startTcpProxy = async (target: string): Promise<TcpProxy> => {
       mode = next;
       lateMs = ms;
       if (next === 'refuse') hangUpAll();
+      if (next === 'silent') return;
+      for (const socket of broken) socket.destroy();
+      broken.clear();
     },
     close: async () => {
       hangUpAll();

@@ -111,6 +111,8 @@ export class KafkaMember {
       },
     });
     this.client.on(this.client.events.CRASH, ({ payload }) => this.fail(payload.error));
+    // kafkajs would ask again over a connection that answers no more, for as long as the system takes it for one.
+    this.client.on(this.client.events.REQUEST_TIMEOUT, ({ payload }) => this.fail(new Error(`Kafka did not answer ${payload.apiName}`)));
     this.client.on(this.client.events.GROUP_JOIN, ({ payload }) => this.take(payload.memberAssignment));
     this.joined = this.join();
     this.joined.catch((error: unknown) => this.fail(error as Error));
@@ -125,6 +127,8 @@ export class KafkaMember {
   async close(): Promise<void> {
     this.isStopping = true;
     await this.endWorkers();
+    // A joining that was put off may never be asked for again.
+    clearInterval(this.staying);
     const giveUp = sleep(this.host.limits.sessionMsMax, undefined, { ref: false });
     // kafkajs cannot be stopped while it joins: it would go on as a member that nobody knows of.
     await Promise.race([this.joined.catch(() => undefined), giveUp]);

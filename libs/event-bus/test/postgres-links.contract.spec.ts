@@ -1,0 +1,4 @@
+import { linkContract } from './contract/links.js';
+import { postgresAdapter } from './harness/postgres-adapter.js';
+
+linkContract(postgresAdapter);
