@@ -12,6 +12,7 @@ import {
   enqueue,
   ensureInboxTable,
   ensureOutboxTable,
+  forget,
   GenerationEnded,
   inboxOldestAgeSeconds,
   openGroup,
@@ -64,7 +65,8 @@ it('makes its tables once, from eight processes at once', async () => {
 });
 
 // Broken by: an inbox by event alone, rows outside the handler's transaction, a batch that trips over its own repeats, an answer in another
-// order, replays told by the offset alone or by the inbox alone, a second replay that forgets the first.
+// order, replays told by the offset alone or by the inbox alone, a second replay that forgets the first, what a replay gives up and forgets for
+// good.
 it('answers as a model does: random batches, repeats, rollbacks, groups and replays', async () => {
   const random = randomFrom('inbox');
   const ids = Array.from({ length: 60 }, () => uuidv4());
@@ -88,7 +90,13 @@ it('answers as a model does: random batches, repeats, rollbacks, groups and repl
     }
     const batch = Array.from({ length: 1 + random.below(12) }, () => delivered(random.below(2), random.below(60), random.pick(ids)));
     const end = random.chance(0.2) ? 'rollback' : 'commit';
-    const taken = await inTransaction((client) => receive(client, group, batch), end);
+    const isGivenUp = ({ envelope }: DeliveredMessage) => ids.indexOf(envelope.id) % 5 === step % 7;
+    const taken = await inTransaction(async (client) => {
+      const received = await receive(client, group, batch);
+      const givenUp = received.filter(({ message }) => isGivenUp(message));
+      await forget(client, group, givenUp);
+      return received;
+    }, end);
     const expected = batch.filter((message, index) => {
       const isFirstOfBatch = batch.findIndex(({ envelope }) => envelope.id === message.envelope.id) === index;
       return isFirstOfBatch && handledIn.get(`${name} ${message.envelope.id}`) !== group.generation;
@@ -96,7 +104,12 @@ it('answers as a model does: random batches, repeats, rollbacks, groups and repl
     const replayed = (message: DeliveredMessage) =>
       handledIn.has(`${name} ${message.envelope.id}`) || message.offset < (group.replayUntil[topic]?.[message.partition] ?? 0);
     expect(taken, `seed ${random.seed}, step ${step}`).toEqual(expected.map((message) => ({ message, replayed: replayed(message) })));
-    if (end === 'commit') for (const { envelope } of expected) handledIn.set(`${name} ${envelope.id}`, group.generation);
+    if (end === 'rollback') continue;
+    for (const message of expected) {
+      const key = `${name} ${message.envelope.id}`;
+      if (!isGivenUp(message)) handledIn.set(key, group.generation);
+      else if (replayed(message)) handledIn.set(key, group.generation - 1);
+    }
   }
 });
 

@@ -10,10 +10,12 @@ import {
   beginReplay,
   type ConsumerDefinition,
   type Database,
+  type EventHandle,
   replayProgress,
   seams,
   type ServiceBus,
   startConsumers,
+  type Transaction,
 } from '../src/index.js';
 import { bills, changed, logger, openOrders, orderSeen, ordersConsumer, placed, silentBus, tallies } from './orders.js';
 
@@ -139,6 +141,34 @@ const consumersContract = (configure: (postgres: TestPostgres) => Promise<EventB
     expect(await bills(database)).toHaveLength(3);
   });
 
+  // Broken by: a wait for a lock that ends with the statement timeout, which counts against the messages and buries them.
+  it('waits for a lock that others hold, however long, and for a long reset of a replay, and gives nothing up', async () => {
+    const impatient = await openOrders(url, 600);
+    cleanUps.push(() => impatient.stop());
+    let calls = 0;
+    cleanUps.push(seams.consumer.use((call) => void (call.group === group && (calls += 1))));
+    const morePatientThanAttempts = () => {
+      const before = calls;
+      return expect.poll(() => calls - before, waiting).toBeGreaterThan(4);
+    };
+    const definition = { ...consumer(), attemptsMax: 2, retryMs: 1 };
+    await started(definition, { database: impatient, bus });
+    await database.transaction(async (transaction) => {
+      await transaction.query('lock table tally in access exclusive mode');
+      await publish(placed('a', 1));
+      await morePatientThanAttempts();
+    });
+    await untilTallied({ a: 'p1' });
+    const reset = async (transaction: Transaction) => {
+      await definition.reset?.(transaction);
+      await publish(changed('a', 2));
+      await morePatientThanAttempts();
+    };
+    await beginReplay({ database, bus }, { ...definition, reset });
+    await untilTallied({ a: 'p1 c2' });
+    expect(await letters()).toEqual([]);
+  });
+
   // Broken by: a repeat of the bus that is handled again.
   it('handles once what is published several times', async () => {
     await started(consumer());
@@ -253,6 +283,63 @@ const consumersContract = (configure: (postgres: TestPostgres) => Promise<EventB
       slow = false;
       await untilTallied(pathsOf(past));
       expect((await bills(database)).toSorted()).toEqual(causesOf(past).toSorted());
+    });
+
+    const doubting = () => {
+      const doubts = { isSick: false };
+      const definition = consumer();
+      const [placing] = definition.on;
+      const handle: EventHandle<unknown> = async (events, context) =>
+        doubts.isSick ? events.map(() => deadLettered('not today')) : placing!.handle(events, context);
+      return { doubts, definition: { ...definition, on: [{ event: placing!.event, handle }] } };
+    };
+
+    // Broken by: an inbox that forgets what a replay has given up, so that its redrive counts as the first time.
+    it('tells nothing twice of what it gives up and a redrive brings back', async () => {
+      const { doubts, definition } = doubting();
+      await started(definition);
+      const message = placed('a', 1);
+      await publish(message);
+      await untilTallied({ a: 'p1' });
+      doubts.isSick = true;
+      await beginReplay({ database, bus }, definition);
+      await expect.poll(async () => (await letters()).length, waiting).toBe(1);
+      doubts.isSick = false;
+      await redrive(await bus.open(), { topic, group });
+      await untilTallied({ a: 'p1' });
+      expect(await bills(database)).toEqual([message.envelope.id]);
+    });
+
+    // Broken by: a replay that takes what was given up for handled, and says nothing.
+    it('is refused while dead letters are open, unless it is told to leave out what follows from them', async () => {
+      const { doubts, definition } = doubting();
+      await started(definition);
+      const [first, second] = [placed('a', 1), placed('b', 1)];
+      doubts.isSick = true;
+      await publish(first);
+      await expect.poll(async () => (await letters()).length, waiting).toBe(1);
+      const refusal = {
+        code: 'CONFLICT',
+        message:
+          `${group} has 1 open dead letters of ${topic}: a replay tells nobody what follows from them. ` +
+          `Redrive them first: npm run redrive -- --topic ${topic} --group ${group}`,
+      };
+      await expect(beginReplay({ database, bus }, definition, { partial: true })).rejects.toMatchObject(refusal);
+      expect((await openGroup(database.pool, group)).generation).toBe(0);
+      doubts.isSick = false;
+      await redrive(await bus.open(), { topic, group });
+      await untilTallied({ a: 'p1' });
+      await beginReplay({ database, bus }, definition);
+      await untilTallied({ a: 'p1' });
+      expect(await bills(database)).toEqual([first.envelope.id]);
+
+      doubts.isSick = true;
+      await publish(second);
+      await expect.poll(async () => (await letters()).length, waiting).toBe(1);
+      doubts.isSick = false;
+      await beginReplay({ database, bus }, definition, { despiteDeadLetters: true });
+      await untilTallied({ a: 'p1', b: 'p1' });
+      expect(await bills(database)).toEqual([first.envelope.id]);
     });
 
     // Broken by: a projection that is emptied outside the transaction of the replay.

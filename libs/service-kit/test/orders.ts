@@ -43,8 +43,8 @@ class Orders1 implements MigrationInterface {
   async down(): Promise<void> {}
 }
 
-export const openOrders = async (url: string): Promise<Database> => {
-  const options = { name: 'orders', url, entities: [], migrations: [Orders1], poolMax: 12, statementMsMax: 30_000 };
+export const openOrders = async (url: string, statementMsMax = 30_000): Promise<Database> => {
+  const options = { name: 'orders', url, entities: [], migrations: [Orders1], poolMax: 12, statementMsMax };
   const database = new Database(createDataSource(options));
   await database.start(() => undefined);
   return database;

@@ -157,7 +157,10 @@ it('refuses a replay that cannot be, in one line', async () => {
   const { url } = await postgres.createDatabase();
   const env = { ...issuer.env, DATABASE_URL: url, BUS_URL: url };
   const run = async (...args: string[]) => projectionCommand(env, 'replay', ...args).ended;
-  expect(await run()).toEqual({ code: 1, output: 'BAD_USER_INPUT: Which group? Usage: main.js replay --group GROUP [--partial]\n' });
+  expect(await run()).toEqual({
+    code: 1,
+    output: 'BAD_USER_INPUT: Which group? Usage: main.js replay --group GROUP [--partial] [--despite-dead-letters]\n',
+  });
   expect(await run('--group', 'nobody')).toEqual({ code: 1, output: 'NOT_FOUND: projection has no group "nobody"; it has: projection\n' });
   expect((await run('--all')).output).toMatch(/^BAD_USER_INPUT: Unknown option '--all'\. Usage: [^\n]+\n$/);
   const away = await projectionCommand({ ...env, BUS_URL: 'postgres://127.0.0.1:1/bus' }, 'replay', '--group', 'projection').ended;

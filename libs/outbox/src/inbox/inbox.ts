@@ -17,7 +17,7 @@ export interface Group {
 /** A message that this generation of the group had not handled yet. */
 export interface ReceivedMessage<M extends DeliveredMessage> {
   readonly message: M;
-  /** An earlier generation has handled it: what follows from it was told to others then. */
+  /** An earlier generation was done with it: what follows from it was told to others then, or was given up. */
   readonly replayed: boolean;
 }
 
@@ -50,15 +50,23 @@ export const openGroup = async (database: Queryable, name: string): Promise<Grou
  * twice comes once. Their ids are kept by the same transaction as what the handler does, so an effect happens exactly once, however often a
  * message is delivered within eight days (the bus keeps seven). The ids must be UUIDs, which `parseEvent` sees to.
  *
- * Throws GenerationEnded when the group has begun a replay since it was opened. While this transaction is open, none can begin.
+ * Throws GenerationEnded when the group has begun a replay since it was opened. While this transaction is open, none can begin. Until it ends,
+ * it waits for a lock no longer than half of its statement timeout.
  */
 export const receive = async <M extends DeliveredMessage>(
   transaction: Queryable,
   group: Group,
   messages: readonly M[],
 ): Promise<readonly ReceivedMessage<M>[]> => {
-  // A statement of its own: what waits for the lock must not look at the group with eyes from before the wait.
-  await transaction.query('select pg_advisory_xact_lock_shared($1, $2)', [lockNamespace, group.id]);
+  // A statement of its own: what waits for the lock must not look at the group with eyes from before the wait. From here on a wait for a lock
+  // ends as one (55P03), before the statement's own time is up (57014), which would be held against the messages.
+  await transaction.query(
+    `with patience as materialized (
+       select set_config('lock_timeout', (extract(epoch from current_setting('statement_timeout')::interval) * 500)::int::text, true)
+     )
+     select pg_advisory_xact_lock_shared($1, $2) from patience`,
+    [lockNamespace, group.id],
+  );
   const [row] = rowsOf<{ again: string[]; first: string[] }>(
     await transaction.query(
       `with g as materialized (select id, generation from consumer_group where id = $1 and generation = $2),
@@ -89,12 +97,22 @@ export const receive = async <M extends DeliveredMessage>(
 const isBefore = ({ topic, partition, offset }: DeliveredMessage, positions: Positions): boolean =>
   offset < (positions[topic]?.[partition] ?? 0);
 
-/** Takes messages that were received in this transaction out of the inbox again: they were given up, and may be redriven. */
-export const forget = async (transaction: Queryable, group: Group, messages: readonly DeliveredMessage[]): Promise<void> => {
-  await transaction.query('delete from inbox where group_id = $1 and event_id = any ($2::uuid[])', [
-    group.id,
-    messages.map(({ envelope }) => envelope.id),
-  ]);
+/**
+ * Undoes that messages were received in this transaction: they were given up, and may be redriven. Those that were replayed stay replayed,
+ * wherever on the bus they come again.
+ */
+export const forget = async (
+  transaction: Queryable,
+  group: Group,
+  received: readonly ReceivedMessage<DeliveredMessage>[],
+): Promise<void> => {
+  const idsOf = (replayed: boolean): string[] =>
+    received.filter((each) => each.replayed === replayed).map(({ message }) => message.envelope.id);
+  await transaction.query(
+    `with kept as (update inbox set generation = generation - 1 where group_id = $1 and event_id = any ($2::uuid[]))
+     delete from inbox where group_id = $1 and event_id = any ($3::uuid[])`,
+    [group.id, idsOf(true), idsOf(false)],
+  );
 };
 
 /** Takes the lock that keeps every generation of the group out until the transaction ends. */

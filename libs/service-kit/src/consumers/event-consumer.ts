@@ -91,8 +91,8 @@ export class EventConsumer {
       for (const [i, event] of events.entries()) outcomes.set(event, answers[i] ?? handled);
     }
     // Redriven, it comes again under the same id.
-    const given = [...outcomes].filter(([, { is }]) => is === 'deadLettered').map(([event]) => event);
-    if (given.length > 0) await forget(transaction, this.group, given);
+    const givenUp = received.filter(({ message }) => outcomes.get(message)?.is === 'deadLettered');
+    if (givenUp.length > 0) await forget(transaction, this.group, givenUp);
     return outcomes;
   }
 }

@@ -8,22 +8,24 @@ import { type ConsumerDefinition, topicsOf } from './consumer.js';
 import { beginReplay, replayProgress } from './replay.js';
 import type { ServiceBus } from '../messaging/service-bus.js';
 
-const usage = 'main.js replay --group GROUP [--partial]';
+const usage = 'main.js replay --group GROUP [--partial] [--despite-dead-letters]';
+const options = { group: { type: 'string' }, partial: { type: 'boolean' }, 'despite-dead-letters': { type: 'boolean' } } as const;
 const lookMs = 500;
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /**
- * The service's program as a command: `node dist/main.js replay --group GROUP [--partial]`, in the environment of the service, whether that
- * runs or not. Shows how far the group has come until it has caught up; ended earlier, the replay goes on by itself.
+ * The service's program as a command: `node dist/main.js replay --group GROUP [--partial] [--despite-dead-letters]`, in the environment of
+ * the service, whether that runs or not. Shows how far the group has come until it has caught up; ended earlier, the replay goes on by itself.
  */
 export const replayCommand = async (definition: ServiceDefinition, args: readonly string[]): Promise<void> => {
   const { database, bus } = definition;
-  const { group: name, partial = false } = readOptions(args, { group: { type: 'string' }, partial: { type: 'boolean' } }, usage);
+  const read = readOptions(args, options, usage);
+  const { group: name, partial = false, 'despite-dead-letters': despiteDeadLetters = false } = read;
   if (!name) throw new DomainError('BAD_USER_INPUT', `Which group? Usage: ${usage}`);
   const consumer = await consumerOf(definition, name);
   if (!database || !bus) throw new DomainError('NOT_FOUND', `${definition.name} consumes nothing`);
-  const group = await beginReplay({ database, bus }, consumer, { partial });
+  const group = await beginReplay({ database, bus }, consumer, { partial, despiteDeadLetters });
   say(`${name} replays ${topicsOf(consumer).join(', ')} (generation ${group.generation})`);
   await follow(database, bus, consumer, group);
   say(`${name} has caught up`);

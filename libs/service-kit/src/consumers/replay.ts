@@ -1,5 +1,5 @@
 import { DomainError } from '@pca/errors';
-import { positionsName } from '@pca/event-bus';
+import { type EventBus, type EventBusAdmin, openDeadLetters, positionsName } from '@pca/event-bus';
 import { beginGeneration, type Group, openGroup, type Positions } from '@pca/outbox';
 import type { Database } from '../database/database.js';
 import { type ConsumerDefinition, topicsOf } from './consumer.js';
@@ -13,6 +13,8 @@ interface ReplayHost {
 export interface ReplayOptions {
   /** Replays although the bus does not keep everything any more, so that the projection will lack what it has dropped. */
   readonly partial?: boolean;
+  /** Replays although the group has open dead letters: their events are handled again, and what follows from them is told to nobody. */
+  readonly despiteDeadLetters?: boolean;
 }
 
 /** How far a replay has come: messages that are done, of those that were there when it began. */
@@ -23,25 +25,24 @@ export interface ReplayProgress {
 
 /**
  * Begins a replay of a consumer's group: its projection is emptied and its next generation begins, in one transaction, whether the service
- * runs, in however many instances, or not. What it had handled before is handled again and tells nobody anything; what it had not is handled
- * for the first time, in its turn.
+ * runs, in however many instances, or not. What it was done with before is handled again and tells nobody anything, also where it had given
+ * up; what it had not come to is handled for the first time, in its turn.
  *
- * BAD_USER_INPUT when the consumer has no `reset`, CONFLICT when the bus has dropped some of its messages and `partial` is not said or
- * another replay was faster, SERVICE_UNAVAILABLE when the bus does not answer.
+ * BAD_USER_INPUT when the consumer has no `reset`; CONFLICT when the bus has dropped some of its messages and `partial` is not said, when it
+ * has open dead letters and `despiteDeadLetters` is not said, or when another replay was faster; SERVICE_UNAVAILABLE when the bus does not
+ * answer.
  */
 export const beginReplay = async (
   { database, bus }: ReplayHost,
   definition: ConsumerDefinition,
-  { partial = false }: ReplayOptions = {},
+  { partial = false, despiteDeadLetters = false }: ReplayOptions = {},
 ): Promise<Group> => {
   const { reset, group: name } = definition;
   if (!reset) throw new DomainError('BAD_USER_INPUT', `The group ${name} has no projection that could be emptied`);
   const opened = await bus.open();
-  for (const topic of partial ? [] : topicsOf(definition)) {
-    const dropped = (await opened.offsets(topic)).reduce((sum, { start }) => sum + start, 0);
-    if (dropped === 0) continue;
-    const message = `The bus has dropped ${dropped} messages of ${topic}: a replay leaves out what came of them`;
-    throw new DomainError('CONFLICT', message, { topic, dropped });
+  for (const topic of topicsOf(definition)) {
+    if (!partial) await expectAll(opened, topic);
+    if (!despiteDeadLetters) await expectNoDeadLetters(opened, topic, name);
   }
   const group = await openGroup(database.pool, name);
   const done: Record<string, Record<string, number>> = {};
@@ -55,6 +56,22 @@ export const beginReplay = async (
     await reset(transaction);
     return next;
   });
+};
+
+const expectAll = async (bus: EventBusAdmin, topic: string): Promise<void> => {
+  const dropped = (await bus.offsets(topic)).reduce((sum, { start }) => sum + start, 0);
+  if (dropped === 0) return;
+  const message = `The bus has dropped ${dropped} messages of ${topic}: a replay leaves out what came of them`;
+  throw new DomainError('CONFLICT', message, { topic, dropped });
+};
+
+const expectNoDeadLetters = async (bus: EventBus & EventBusAdmin, topic: string, group: string): Promise<void> => {
+  const open = (await openDeadLetters(bus, { topic, group })).length;
+  if (open === 0) return;
+  const message =
+    `${group} has ${open} open dead letters of ${topic}: a replay tells nobody what follows from them. ` +
+    `Redrive them first: npm run redrive -- --topic ${topic} --group ${group}`;
+  throw new DomainError('CONFLICT', message, { topic, group, open });
 };
 
 /** Looks how far the group has come since; undefined while nobody consumes under its generation. */
