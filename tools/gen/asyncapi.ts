@@ -44,7 +44,7 @@ const servers: Json = {
     protocol: 'postgres',
     description:
       'BUS=postgres. `select bus.publish(topic, key, envelope)` publishes; it is durable when its transaction is, which is to be short. `select * from bus.read(topic, ' +
-      "partition, from_offset, messages_max)` reads; positions are the reader's own to keep. `listen bus` tells the topic of each append.",
+      "partition, from_offset, messages_max)` reads; positions are the reader's own to keep, and what has a `consumer_group` is for that group alone. `listen bus` tells the topic of each append.",
     variables: { host: { description: 'The server of BUS_URL' } },
   },
 };

@@ -164,6 +164,7 @@ it('fails within its time limit while the server refuses or says nothing, and wo
   await expect(bus.publish([messageOf(topic, 'key', 2)])).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
   proxy.mode('refuse');
   await expect(bus.publish([messageOf(topic, 'key', 2)])).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+  await expect(bus.ping()).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
   await expect(PostgresEventBus.connect({ url: proxy.url })).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
   proxy.mode('pass');
   await bus.publish([messageOf(topic, 'key', 4)]);
@@ -252,4 +253,34 @@ it('goes on consuming when the database was made anew under it', async () => {
     )
     .toBe(true);
   await expect.poll(() => got.toSorted()).toEqual(['all 3', 'group 3']);
+});
+
+// Broken by: sessions that are taken from the connections that publishing needs.
+it('publishes and answers beside thirty subscriptions', async () => {
+  const bus = await open({ topics: { [topic]: { partitions: 2 } } });
+  const heard = new Set<number>();
+  for (let n = 0; n < 30; n += 1) await bus.subscribe({ group: `group-${n}`, topics: [topic], handle: async () => void heard.add(n) });
+  await bus.publish(numbered(1));
+  await expect.poll(() => heard.size).toBe(30);
+  expect(await bus.lag('group-7')).toHaveLength(2);
+});
+
+// Broken by: taking for the work of a dead member what this process began before its connection broke.
+it('counts no attempt when only the connection breaks under a handler, however often', async () => {
+  const bus = await open({ topics: { [topic]: { partitions: 1 } } });
+  const cut = `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query like '%bus.cursor%' and pid <> pg_backend_pid()`;
+  let handled = 0;
+  await bus.subscribe({
+    group: 'cut',
+    topics: [topic],
+    attemptsMax: 2,
+    handle: async () => {
+      handled += 1;
+      if (handled < 6) await pool.query(cut);
+    },
+  });
+  await bus.publish(numbered(1));
+  await expect.poll(async () => (await bus.lag('cut'))[0], { timeout: 30_000 }).toMatchObject({ position: 1, lag: 0 });
+  expect(handled).toBeGreaterThan(4);
+  expect(await bus.offsets(`${topic}.dead-letters`)).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import { DomainError } from '@pca/errors';
 import type { LimitFunction } from 'p-limit';
 import pLimit from 'p-limit';
+import { deadLetterTopicOf } from '@pca/contracts';
 import { checkTopic } from '../encode-message.js';
 import { type BatchHandler, type ConsumeOptions, positionsName } from '../event-bus.js';
 import type { EventBusObserver } from '../event-bus-observer.js';
@@ -32,6 +33,8 @@ export class Consumer {
   readonly limit: LimitFunction;
   /** Under which the group's positions are kept; undefined for a broadcast. */
   readonly positions: string | undefined;
+  /** What this process has begun and not kept as ended, by partition: not the work of a member that died. */
+  readonly begun = new Map<string, { readonly from: number; readonly until: number; readonly attempt: number }>();
   /** Partitions that are this member's now. */
   partitions = 0;
 
@@ -46,7 +49,9 @@ export class Consumer {
     if (group !== undefined && !groupPattern.test(group))
       throw new DomainError('BAD_USER_INPUT', 'A group is 1 to 200 letters, digits, ".", "_", ":", "@" or "-"');
     if (options.topics.length === 0) throw new DomainError('BAD_USER_INPUT', 'A consumer names at least one topic');
-    options.topics.forEach(checkTopic);
+    for (const topic of options.topics) checkTopic(topic);
+    // A topic whose dead letters no bus would take.
+    for (const topic of options.topics) checkTopic(deadLetterTopicOf(topic));
     this.topics = [...new Set(options.topics)];
     this.handle = options.handle;
     this.batchSize = within('batchSize', options.batchSize ?? 1_000, 1, 10_000);

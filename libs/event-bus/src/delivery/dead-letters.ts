@@ -4,8 +4,8 @@ import type { BusMessage } from '@pca/contracts';
 
 const reasonLengthMax = 1_000;
 const keyBytesMax = 1_024;
-// What fits a dead letter even when every other character of it must be escaped.
-const valueLengthMax = 1_900_000;
+/** Of the value as a text inside the letter's JSON, in which one character may become six. */
+const valueBytesMax = 3 * 1024 * 1024;
 const cutLength = 64 * 1024;
 const noKey = '(none)';
 
@@ -30,7 +30,7 @@ export interface Undeliverable {
 export const deadLetterOf = ({ topic, partition, offset, consumerGroup, reason, attempts, what }: Undeliverable): BusMessage => {
   const isMessage = 'envelope' in what;
   const value = isMessage ? JSON.stringify(what.envelope) : what.value;
-  const truncated = value.length > valueLengthMax;
+  const truncated = Buffer.byteLength(JSON.stringify(value)) > valueBytesMax;
   const key = what.key === null || what.key === '' || Buffer.byteLength(what.key) > keyBytesMax ? noKey : what.key;
   const workspaceId = isMessage ? workspaceIdSchema.safeParse(what.envelope.workspaceId).data : undefined;
   const letter = makeEvent(

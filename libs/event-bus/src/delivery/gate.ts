@@ -6,6 +6,7 @@ export const waitMs = (ms: number, signal: AbortSignal): Promise<void> => sleep(
 /** Where a consumer is paused and delayed: everything that it begins passes here first. */
 export class Gate {
   private delayMs = 0;
+  private changed = new AbortController();
   private opened: Promise<void> | undefined;
   private open: () => void = () => undefined;
 
@@ -20,6 +21,8 @@ export class Gate {
 
   delay(ms: number): void {
     this.delayMs = ms;
+    this.changed.abort();
+    this.changed = new AbortController();
   }
 
   /** Whether to pass takes no time. */
@@ -27,14 +30,21 @@ export class Gate {
     return this.opened === undefined && this.delayMs === 0;
   }
 
-  /** Resolves when the gate is open and the delay is over, or when the signal says so. */
+  /** Resolves when the gate is open and the delay, as it is by then, is over, or when the signal says so. */
   async pass(signal: AbortSignal): Promise<void> {
-    while (this.opened && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        signal.addEventListener('abort', () => resolve(), { once: true });
-        void this.opened?.then(resolve);
-      });
+    const began = performance.now();
+    while (!signal.aborted) {
+      const leftMs = this.delayMs - (performance.now() - began);
+      if (this.opened) await this.untilOpened(this.opened, signal);
+      else if (leftMs > 0) await waitMs(leftMs, AbortSignal.any([signal, this.changed.signal]));
+      else return;
     }
-    if (this.delayMs > 0 && !signal.aborted) await waitMs(this.delayMs, signal);
+  }
+
+  private async untilOpened(opened: Promise<void>, signal: AbortSignal): Promise<void> {
+    const stop = new AbortController();
+    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { signal: stop.signal }));
+    await Promise.race([opened, aborted]);
+    stop.abort();
   }
 }

@@ -70,10 +70,20 @@ export class PartitionDelivery {
   ) {
     this.done = position;
     this.kept = position;
-    if (begun && begun.until > position) {
+    if (begun && begun.until > position && !this.isOwn(position, begun)) {
       const size = this.sizeAfter(begun.attempt, begun.until - position);
       this.suspects.push({ from: position, until: begun.until, attempts: begun.attempt, size, afterDeath: true, reason: deathReason });
     }
+  }
+
+  /** Began here, in this process, which lives: what broke then was the connection. */
+  private isOwn(position: number, { until, attempt }: Begun): boolean {
+    const own = this.consumer.begun.get(this.name);
+    return own?.from === position && own.until === until && own.attempt === attempt;
+  }
+
+  private get name(): string {
+    return `${this.place.topic}/${this.place.partition}`;
   }
 
   /** Everything before it is done. */
@@ -89,6 +99,9 @@ export class PartitionDelivery {
       if (!gate.isOpen) await this.settle();
       await gate.pass(signal);
       if (signal.aborted) return;
+      // What retention took is nobody's suspect any more.
+      const begins = received[at]?.offset ?? 0;
+      this.suspects = this.suspects.filter(({ until }) => until > begins);
       const suspects = this.suspects.at(-1);
       const chunk = received.slice(at, at + (suspects?.size ?? this.consumer.batchSize));
       const next = suspects ? chunk.filter(({ offset }) => offset < suspects.until) : chunk;
@@ -105,6 +118,7 @@ export class PartitionDelivery {
     const attempt = Math.min(open?.attempts ?? 0, isWhole ? Infinity : this.consumer.attemptsMax - 1);
     await this.cursor.advance(this.done, open && attempt > 0 ? { until: open.until, attempt } : undefined);
     this.kept = this.done;
+    this.consumer.begun.delete(this.name);
   }
 
   /** Whether the chunk is done; if not, what is suspected is narrower or its attempts are more, and a pause is over. */
@@ -122,7 +136,9 @@ export class PartitionDelivery {
       return true;
     }
     const run = async () => {
-      await this.cursor.advance(first.offset, { until: endOf(chunk), attempt });
+      const begun = { until: endOf(chunk), attempt };
+      this.consumer.begun.set(this.name, { from: first.offset, ...begun });
+      await this.cursor.advance(first.offset, begun);
       this.kept = -1;
       const failure = await this.handle(chunk, attempt, signal);
       if (!failure) this.pass(chunk);

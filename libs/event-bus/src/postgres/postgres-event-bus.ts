@@ -138,6 +138,10 @@ export class PostgresEventBus implements EventBus, EventBusAdmin {
     });
   }
 
+  ping(): Promise<void> {
+    return this.asked(() => this.log.ping());
+  }
+
   async offsets(topic: string): Promise<readonly PartitionOffsets[]> {
     return this.asked(() => this.log.offsets(topic));
   }
@@ -244,8 +248,8 @@ export class PostgresEventBus implements EventBus, EventBusAdmin {
 const openPool = (url: string, queryMsMax: number, observer: EventBusObserver | undefined): pg.Pool => {
   const pool = new pg.Pool({
     connectionString: url,
-    // Two for publishing and questions; each subscription keeps one for itself.
-    max: 24,
+    // For publishing and questions; each subscription has a connection of its own beside.
+    max: 3,
     connectionTimeoutMillis: queryMsMax,
     // The server gives up as well, so that a statement whose caller is gone does not append long after it was published again.
     statement_timeout: queryMsMax,

@@ -88,6 +88,27 @@ begin
   end if;
   return true;
 end $$;
+-- Appends the dead letters of a segment that is about to be dropped anew, until they are thirty days old: no group has a position among them,
+-- and whoever looks after them needs longer than a week.
+create or replace function bus.carry_dead_letters(in_segment int) returns void language plpgsql as $$
+declare
+  letters record;
+  at bigint;
+begin
+  perform pg_advisory_xact_lock_shared(7161629302);
+  perform 1 from bus.head h join bus.topic t on t.id = h.topic_id where t.name like '%.dead-letters'
+    order by h.topic_id, h.partition for update of h;
+  for letters in
+    select l.* from bus.log l join bus.topic t on t.id = l.topic_id
+    where l.segment = in_segment and t.name like '%.dead-letters' and l.appended_at > clock_timestamp() - interval '30 days'
+    order by l.topic_id, l.partition, l.end_offset
+  loop
+    update bus.head h set next_offset = h.next_offset + letters.n where h.topic_id = letters.topic_id and h.partition = letters.partition
+      returning h.next_offset into at;
+    insert into bus.log (topic_id, partition, end_offset, n, appended_at, data, segment)
+    values (letters.topic_id, letters.partition, at, letters.n, letters.appended_at, letters.data, (select max(id) from bus.segment));
+  end loop;
+end $$;
 -- Drops what is older than in_keep and done by every group that had a member within in_group_keep, and, oldest first, whatever is over
 -- in_bytes_max. capped_bytes are those of the second kind that were not of the first. By itself, because dropping waits for readers, and
 -- nobody may wait for it longer than a moment.
@@ -119,6 +140,9 @@ begin
     exit when not is_done and bytes <= in_bytes_max;
     dropped_bytes := pg_total_relation_size(format('bus.log_%s', oldest.id)::regclass);
     begin
+      if is_done then
+        perform bus.carry_dead_letters(oldest.id);
+      end if;
       execute format('drop table bus.log_%s', oldest.id);
     exception when lock_not_available then
       exit; -- Somebody reads for long: it is tried again the next time.

@@ -3,7 +3,8 @@
  *
  * - `bus.publish(topic, key, envelope)`: durable when its transaction is. The partition is chosen as every other publisher chooses it. It
  *   holds the lock of the partition until the caller's transaction ends, so that is to be short.
- * - `bus.read(topic, partition, from_offset, messages_max)`: positions are the reader's own to keep.
+ * - `bus.read(topic, partition, from_offset, messages_max)`: positions are the reader's own to keep. A message with a `consumer_group` is for
+ *   that group alone.
  */
 export const postgresGuestSchema = `
 create or replace function bus.partition_of(in_key text, in_partitions int) returns int language plpgsql immutable as $$
@@ -53,9 +54,9 @@ begin
   perform bus.append(array[topic.id], array[bus.partition_of(in_key, topic.partitions)], array[1], array[octet_length(line)], line);
 end $$;
 create or replace function bus.read(in_topic text, in_partition int, in_from_offset bigint, in_messages_max int)
-returns table ("offset" bigint, key text, envelope json) language sql stable as $$
+returns table ("offset" bigint, key text, envelope json, consumer_group text) language sql stable as $$
   select * from (
-    select f.end_offset - f.n + m.i - 1 as "offset", m.line::json ->> 'key', m.line::json -> 'envelope'
+    select f.end_offset - f.n + m.i - 1 as "offset", m.line::json ->> 'key', m.line::json -> 'envelope', m.line::json ->> 'consumerGroup'
     from bus.topic t
     cross join lateral bus.fetch(array[t.id], array[in_partition], array[in_from_offset], in_messages_max, 8388608) f
     cross join lateral string_to_table(convert_from(f.data, 'UTF8'), E'\\n') with ordinality as m (line, i)

@@ -23,6 +23,10 @@ export class PostgresLog {
     await this.query(postgresLogSchema + postgresGroupSchema + postgresGuestSchema);
   }
 
+  async ping(): Promise<void> {
+    await this.query('select 1');
+  }
+
   /** Makes what is not there yet, with the number of partitions given; what is there keeps its own. */
   async ensureTopics(partitions: ReadonlyMap<string, number>): Promise<Map<string, Topic>> {
     const names = [...partitions.keys()];

@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import type pg from 'pg';
+import pg from 'pg';
 import type { Begun } from '../delivery/partition-delivery.js';
 import type { LogRow } from './packed-rows.js';
 
@@ -49,7 +49,7 @@ export class PostgresSession {
   private readonly alive: NodeJS.Timeout;
 
   private constructor(
-    private readonly client: pg.PoolClient,
+    private readonly client: pg.Client,
     private readonly queryMsMax: number,
     silentMsMax: number,
   ) {
@@ -63,7 +63,8 @@ export class PostgresSession {
     limits: { readonly queryMsMax: number; readonly silentMsMax: number },
     listener: { onWake(topic: string): void; onBalance(group: string): void; onEnd(error: Error): void },
   ): Promise<PostgresSession> {
-    const client = await connected(pool);
+    // Of its own, with the settings of the pool: it is kept for as long as it works, and the pool's are for those who come and go.
+    const client = new pg.Client(pool.options);
     const session = new PostgresSession(client, limits.queryMsMax, limits.silentMsMax);
     const end = (error: Error): void => {
       session.ended ??= error;
@@ -75,6 +76,7 @@ export class PostgresSession {
       channel === wakeChannel ? listener.onWake(payload) : listener.onBalance(payload),
     );
     try {
+      await client.connect();
       await session.query(`set idle_session_timeout = ${limits.silentMsMax};
         set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;
         listen ${wakeChannel}; listen ${balanceChannel}`);
@@ -142,11 +144,11 @@ export class PostgresSession {
     });
   }
 
-  /** Ends the connection, and with it the locks; it does not go back to the pool. */
+  /** Ends the connection, and with it the locks. */
   close(): void {
     clearInterval(this.alive);
     this.client.removeAllListeners('notification');
-    this.client.release(true);
+    void this.client.end().catch(() => undefined);
   }
 
   private async tell(group: string): Promise<void> {
@@ -191,19 +193,6 @@ export class PostgresSession {
     return this.turn(() => this.client.query<R>(values ? { ...query, values, name: preparedName(text) } : query));
   }
 }
-
-/**
- * Somebody listens from the first moment on: a server may die right behind its welcome, which is heard before a promise goes on, and an
- * error that nobody hears ends the process. The next query fails by it.
- */
-const connected = (pool: pg.Pool): Promise<pg.PoolClient> =>
-  new Promise((resolve, reject) =>
-    pool.connect((error, client) => {
-      if (!client) return reject(error ?? new Error('No connection'));
-      client.on('error', () => undefined);
-      resolve(client);
-    }),
-  );
 
 const preparedNames = new Map<string, string>();
 /** A number for each text, because Postgres cuts names at 63 bytes. */

@@ -19,6 +19,8 @@ export interface PostgresSubscriptionLimits {
 const pollMs = 500;
 const balanceMs = 1_000;
 const reconnectMsMax = 5_000;
+/** A connection that lasted so long was a good one: the next pause is a short one again. */
+const soundMs = 10_000;
 
 type Worker = PartitionWorker<ConsumedTopic & { readonly partition: number }>;
 
@@ -79,10 +81,12 @@ export class PostgresSubscription implements Subscription {
   private async run(): Promise<void> {
     const { signal } = this.closing;
     for (let failures = 0, lives = 0; !signal.aborted; failures += 1, lives += 1) {
+      const began = performance.now();
       try {
         if (lives > 0) this.membership = await this.rejoin(this.membership);
-        await this.live(() => (failures = 0));
+        await this.live();
       } catch (error) {
+        if (performance.now() - began > soundMs) failures = 0;
         this.consumer.host.observer.connectionLost?.(error as Error);
         await waitMs(Math.min(reconnectMsMax, 50 * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2), signal);
       }
@@ -91,7 +95,7 @@ export class PostgresSubscription implements Subscription {
   }
 
   /** On one connection, until it breaks or the subscription is closed. No handler is under way when it returns. */
-  private async live(onAlive: () => void): Promise<void> {
+  private async live(): Promise<void> {
     const session = await PostgresSession.open(this.pool, this.limits, {
       onWake: (topic) => {
         for (const worker of this.life?.workers.values() ?? []) if (worker.place.topic === topic) worker.mayHaveMore = true;
@@ -111,7 +115,6 @@ export class PostgresSubscription implements Subscription {
     this.life = life;
     try {
       await this.membership.enter(session);
-      onAlive();
       await this.pump(life);
     } finally {
       for (const worker of life.workers.values()) worker.stop();
