@@ -61,11 +61,12 @@ describe.skipIf(!(await requiresKafka()))('with BUS=kafka', () => {
     brokers = `127.0.0.1:${system.run()?.kafka?.port}`;
   });
 
-  // Broken by: a broker that services are not told of, or that nobody is shown.
+  // Broken by: a broker that services are not told of, or that nobody is shown, or that those are told of who are not on the bus.
   it('a broker of our own is started, shown, and handed to the services', async () => {
     expect(system.run()?.kafka).toEqual({ embedded: true, state: 'ready', port: expect.any(Number) as number });
     await expect.poll(() => system.output()).toMatch(/kafka +127\.0\.0\.1:\d+ +ready\n +postgres +127/);
     expect(await environmentOf(system, 'alpha')).toMatchObject({ BUS: 'kafka', KAFKA_BROKERS: brokers, KAFKA_CLIENT_ID: 'mine' });
+    expect(Object.keys(await environmentOf(system, 'edge')).filter((name) => /^(BUS|KAFKA)/.test(name))).toEqual([]);
     expect(readFileSync(join(system.dataDir, 'logs/kafka.log'), 'utf8')).toContain('Kafka Server started');
     await withAdmin(brokers, (admin) => admin.createTopics({ topics: [{ topic: 'kept' }], waitForLeaders: true }));
   });

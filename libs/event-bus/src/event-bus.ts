@@ -123,6 +123,8 @@ export interface PartitionLag {
 
 /** For operators and their commands. */
 export interface EventBusAdmin {
+  /** Rejects with SERVICE_UNAVAILABLE when the bus does not answer. */
+  ping(): Promise<void>;
   /** Empty when there is no such topic. */
   offsets(topic: string): Promise<readonly PartitionOffsets[]>;
   /** Of every partition in which the group has a position. */

@@ -1,12 +1,28 @@
+import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, type PrivateKafka, requiresKafka, startPrivateKafka } from '@pca/testing';
 import { Kafka, logLevel } from 'kafkajs';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type EventBusObserver, KafkaEventBus, type KafkaEventBusOptions } from '../src/index.js';
 import { messageOf, sequenceOf } from './messages.js';
 import { randomFrom } from './random.js';
 import { readAll } from './read-all.js';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
+
+/** Keeps the set up to date: the timers that members set who put off joining. */
+const timersOfWaitingMembers = (timers: Set<unknown>) => {
+  const { setInterval: set, clearInterval: clear } = globalThis;
+  const setting = vi.spyOn(globalThis, 'setInterval').mockImplementation((callback: () => void, ms?: number) => {
+    const timer = set(callback, ms);
+    if (new Error().stack?.includes('mayJoin')) timers.add(timer);
+    return timer;
+  });
+  const clearing = vi.spyOn(globalThis, 'clearInterval').mockImplementation((timer) => {
+    timers.delete(timer);
+    clear(timer);
+  });
+  return [setting, clearing];
+};
 
 describe.skipIf(!(await requiresKafka()))('the bus on Kafka in trouble', () => {
   const cleanUps: (() => Promise<unknown>)[] = [];
@@ -60,6 +76,7 @@ describe.skipIf(!(await requiresKafka()))('the bus on Kafka in trouble', () => {
     for (const call of behind) await expect(call).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
     process.stdout.write(`refused after ${Math.round(performance.now() - started)} ms\n`);
     await expect(bus.publish([messageOf(topic, 'key', 2)])).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+    await expect(bus.ping()).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
     await expect(bus.lag('nobody')).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
     await expect(KafkaEventBus.connect({ brokers: viaProxy(), limits: { queryMsMax: 500 } })).rejects.toMatchObject({
       code: 'SERVICE_UNAVAILABLE',
@@ -208,6 +225,39 @@ describe.skipIf(!(await requiresKafka()))('the bus on Kafka in trouble', () => {
     expect(await bus.offsets(mine)).toHaveLength(2);
   });
 
+  // Broken by: a question that fails by design, after which the connection is made anew.
+  it('is asked whether it answers over the connection that is there', async () => {
+    const bus = await open();
+    const connect = vi.spyOn(Socket.prototype, 'connect');
+    cleanUps.push(async () => connect.mockRestore());
+    for (let i = 0; i < 3; i += 1) await bus.ping();
+    expect(connect).not.toHaveBeenCalled();
+  });
+
+  // Broken by: a timer for the time in which the group waits for a handler, which only another joining ends.
+  it('leaves no timer behind when it closes in the middle of a rebalance that it does not see the end of', async () => {
+    const limits = { queryMsMax: 1_000, sessionMsMax: 3_000 };
+    const far = await open({ brokers: viaProxy(), limits });
+    const mine = topic;
+    const direct = await open({ limits });
+    const timers = new Set<unknown>();
+    const spies = timersOfWaitingMembers(timers);
+    cleanUps.push(async () => spies.forEach((spy) => spy.mockRestore()));
+    const gate = Promise.withResolvers<void>();
+    cleanUps.push(async () => gate.resolve());
+    let isBegun = false;
+    await direct.publish([messageOf(mine, 'key', 1)]);
+    await far.subscribe({ group: 'timers', topics: [mine], handle: () => ((isBegun = true), gate.promise) });
+    await expect.poll(() => isBegun, { timeout: 20_000 }).toBe(true);
+    await direct.subscribe({ group: 'timers', topics: [mine], handle: async () => undefined });
+    await expect.poll(() => timers.size, { timeout: 20_000 }).toBe(1);
+    proxy.mode('refuse');
+    const closing = far.close();
+    gate.resolve();
+    await closing;
+    expect(timers.size).toBe(0);
+  });
+
   // Broken by: taking the oldest that is left for the next one without a word.
   it('reports messages that the retention took before the group had them', async () => {
     const missed: unknown[] = [];
@@ -220,6 +270,8 @@ describe.skipIf(!(await requiresKafka()))('the bus on Kafka in trouble', () => {
     await client.fetchTopicMetadata({ topics: [mine] });
     await client.deleteTopicRecords({ topic: mine, partitions: [{ partition, offset: '7' }] });
     expect((await bus.offsets(mine))[partition]).toEqual({ partition, start: 7, end: 10 });
+    // Broken by: a lag that counts what is gone.
+    expect((await bus.lag('behind')).find((lag) => lag.partition === partition)).toEqual({ topic: mine, partition, position: 7, lag: 3 });
     const got: number[] = [];
     await bus.subscribe({ group: 'behind', topics: [mine], handle: async (messages) => void got.push(...messages.map(sequenceOf)) });
     await expect.poll(() => got, { timeout: 20_000 }).toEqual([8, 9, 10]);

@@ -19,13 +19,13 @@ const passedOn = [
   'LOG_LEVEL',
   'REDIS_URL',
   'OTEL_*',
-  'BUS',
-  'BUS_PARTITIONS',
-  'KAFKA_*',
   'PCA_DEMO',
   'PCA_SAMPLE_DATA',
   '*_MAX',
 ];
+
+/** What only a service with a database may see besides: no other is on the bus. */
+const passedOnToThoseOnTheBus = ['BUS', 'BUS_PARTITIONS', 'KAFKA_*'];
 
 export interface InstanceSettings {
   readonly gatewayPort: number;
@@ -65,9 +65,15 @@ const authVariables = ({ auth }: InstanceSettings): Record<string, string> => ({
   AUTH_AUDIENCE: auth.audience,
 });
 
+const databaseVariables = (database: string, { databaseUrl, kafkaBrokers }: InstanceSettings): Record<string, string> => ({
+  DATABASE_URL: databaseUrl(database),
+  BUS_URL: databaseUrl(busDatabase),
+  ...(kafkaBrokers === undefined ? {} : { KAFKA_BROKERS: kafkaBrokers }),
+});
+
 /** The whole environment of one service among all of them. */
 export const serviceEnvironment = (spec: ServiceSpec, all: readonly ServiceSpec[], settings: InstanceSettings): Record<string, string> => {
-  const patterns = [...passedOn, ...spec.env];
+  const patterns = [...passedOn, ...(spec.database === undefined ? [] : passedOnToThoseOnTheBus), ...spec.env];
   const passed = Object.entries(settings.given).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && patterns.some((pattern) => matches(entry[0], pattern)),
   );
@@ -78,10 +84,7 @@ export const serviceEnvironment = (spec: ServiceSpec, all: readonly ServiceSpec[
     PORT: String(portOf(spec, settings)),
     APOLLO_TELEMETRY_DISABLED: 'true',
     ...authVariables(settings),
-    ...(settings.kafkaBrokers === undefined ? {} : { KAFKA_BROKERS: settings.kafkaBrokers }),
-    ...(spec.database === undefined
-      ? {}
-      : { DATABASE_URL: settings.databaseUrl(spec.database), BUS_URL: settings.databaseUrl(busDatabase) }),
+    ...(spec.database === undefined ? {} : databaseVariables(spec.database, settings)),
     ...(spec.edge ? edgeVariables(all, settings) : {}),
   };
 };

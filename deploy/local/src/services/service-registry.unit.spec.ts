@@ -53,7 +53,9 @@ it('passes on what is listed or named by the service, under names that stars may
     QUERY_DEPTH_MAX: '5',
     PGPASSWORD: 'p',
     KAFKA_BROKERS: 'given:1',
-    KAFKA_SSL: 'true',
+    KAFKA_SASL_PASSWORD: 'hush',
+    BUS: 'kafka',
+    BUS_PARTITIONS: '3',
     UNSET: undefined,
   };
   const environments = specs.map((spec) =>
@@ -70,18 +72,24 @@ it('passes on what is listed or named by the service, under names that stars may
     PATH: '/bin',
     LC_TIME: 'C',
     QUERY_DEPTH_MAX: '5',
-    KAFKA_SSL: 'true',
-    // What was started counts, not what was given.
-    KAFKA_BROKERS: 'own:2',
     HOST: '127.0.0.1',
     APOLLO_TELEMETRY_DISABLED: 'true',
     AUTH_JWKS_URL: 'https://issuer.test/jwks',
     AUTH_ISSUER: 'issuer',
     AUTH_AUDIENCE: 'audience',
   };
+  // The broker's password is for those alone that are on the bus.
+  const onBus = {
+    BUS: 'kafka',
+    BUS_PARTITIONS: '3',
+    BUS_URL: 'postgresql://u:p@h/bus',
+    KAFKA_SASL_PASSWORD: 'hush',
+    // What was started counts, not what was given.
+    KAFKA_BROKERS: 'own:2',
+  };
   expect(environments).toEqual([
     { ...always, SERVICE_NAME: 'one', PORT: '8101', ONE_X: '1', OPENAI_API_KEY: 'k' },
-    { ...always, SERVICE_NAME: 'two', PORT: '8102', DATABASE_URL: 'postgresql://u:p@h/two', BUS_URL: 'postgresql://u:p@h/bus' },
+    { ...always, ...onBus, SERVICE_NAME: 'two', PORT: '8102', DATABASE_URL: 'postgresql://u:p@h/two' },
     { ...always, SERVICE_NAME: 'edge', PORT: '8000', SUBGRAPH_TWO_URL: 'http://127.0.0.1:8102' },
   ]);
 });

@@ -106,6 +106,10 @@ export class KafkaEventBus implements EventBus, EventBusAdmin {
     );
   }
 
+  ping(): Promise<void> {
+    return this.asked(() => this.admin.ping());
+  }
+
   async offsets(topic: string): Promise<readonly PartitionOffsets[]> {
     return this.asked(() => this.admin.offsets(topic));
   }
@@ -115,10 +119,13 @@ export class KafkaEventBus implements EventBus, EventBusAdmin {
       const lags: PartitionLag[] = [];
       const byTopic = Map.groupBy(await this.admin.positions(group), ({ topic }) => topic);
       for (const [topic, positions] of [...byTopic].sort(([one], [other]) => (one < other ? -1 : 1))) {
-        const ends = new Map((await this.admin.offsets(topic)).map(({ partition, end }) => [partition, end]));
+        const kept = new Map((await this.admin.offsets(topic)).map((offsets) => [offsets.partition, offsets]));
         for (const { partition, position } of positions.sort((one, other) => one.partition - other.partition)) {
-          const end = ends.get(partition);
-          if (end !== undefined) lags.push({ topic, partition, position, lag: Math.max(0, end - position) });
+          const { start, end } = kept.get(partition) ?? {};
+          if (start === undefined || end === undefined) continue;
+          // What the retention took is nothing that the group has still to do.
+          const at = Math.max(position, start);
+          lags.push({ topic, partition, position: at, lag: Math.max(0, end - at) });
         }
       }
       return lags;

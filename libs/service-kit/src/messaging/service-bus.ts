@@ -35,9 +35,9 @@ export class ServiceBus implements EventPublisher {
     await inSpan('bus publish', SpanKind.PRODUCER, { 'messaging.batch.message_count': messages.length }, () => bus.publish(messages));
   }
 
-  /** Throws when the bus does not answer. */
+  /** Rejects with SERVICE_UNAVAILABLE when the bus does not answer. */
   async ping(): Promise<void> {
-    await (await this.open()).offsets('ping');
+    await (await this.open()).ping();
   }
 
   /** Drains the subscriptions and what is being published, then lets go. */
