@@ -65,8 +65,8 @@ it('makes its tables once, from eight processes at once', async () => {
 });
 
 // Broken by: an inbox by event alone, rows outside the handler's transaction, a batch that trips over its own repeats, an answer in another
-// order, replays told by the offset alone or by the inbox alone, a second replay that forgets the first, what a replay gives up and forgets for
-// good.
+// order, replays told by the offset alone or by the inbox alone, a second replay that forgets the first, what a replay gives up and forgets
+// for good.
 it('answers as a model does: random batches, repeats, rollbacks, groups and replays', async () => {
   const random = randomFrom('inbox');
   const ids = Array.from({ length: 60 }, () => uuidv4());

@@ -50,8 +50,8 @@ export const openGroup = async (database: Queryable, name: string): Promise<Grou
  * twice comes once. Their ids are kept by the same transaction as what the handler does, so an effect happens exactly once, however often a
  * message is delivered within eight days (the bus keeps seven). The ids must be UUIDs, which `parseEvent` sees to.
  *
- * Throws GenerationEnded when the group has begun a replay since it was opened. While this transaction is open, none can begin. Until it ends,
- * it waits for a lock no longer than half of its statement timeout.
+ * Throws GenerationEnded when the group has begun a replay since it was opened. While this transaction is open, none can begin. Until it
+ * ends, it waits for a lock no longer than half of its statement timeout.
  */
 export const receive = async <M extends DeliveredMessage>(
   transaction: Queryable,

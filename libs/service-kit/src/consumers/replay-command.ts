@@ -16,7 +16,8 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /**
  * The service's program as a command: `node dist/main.js replay --group GROUP [--partial] [--despite-dead-letters]`, in the environment of
- * the service, whether that runs or not. Shows how far the group has come until it has caught up; ended earlier, the replay goes on by itself.
+ * the service, whether that runs or not. Shows how far the group has come until it has caught up; ended earlier, the replay goes on by
+ * itself.
  */
 export const replayCommand = async (definition: ServiceDefinition, args: readonly string[]): Promise<void> => {
   const { database, bus } = definition;
