@@ -80,6 +80,15 @@ export const measureGrowth = async (systems, servers, { events, gates }) => {
     console.log();
     for (const each of ['writer', 'consumer'])
       gates.atMost(`${name}, memory of the ${each}, last to first fifth`, last[each] / first[each], growthMax);
-    if (last.rest !== undefined) gates.atMost(`${name}, tables beside the log in MB`, last.rest, first.rest * growthMax + tableSlackMb);
+    if (last.rest !== undefined) {
+      // Vacuum makes a saw of what is deleted from, so its teeth are compared.
+      const tooth = (some) => Math.max(...some.map(({ rest }) => rest));
+      const half = Math.floor(legs / 2);
+      gates.atMost(
+        `${name}, tables beside the log in MB`,
+        tooth(peaks.slice(half + 1)),
+        tooth(peaks.slice(0, half)) * growthMax + tableSlackMb,
+      );
+    }
   }
 };
