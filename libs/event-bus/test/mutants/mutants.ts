@@ -25,7 +25,7 @@ const groups = 'postgres/postgres-group-schema.ts';
 const member = 'kafka/group/kafka-member.ts';
 const queue = 'append-queue.ts';
 
-const count = 'await this.cursor.advance(first.offset, { until: endOf(chunk), attempt });';
+const count = 'await this.cursor.advance(first.offset, begun);';
 const lanes = 'Promise.allSettled(lanes.map((lane) => this.consumer.limit(() => this.handleLane(lane, signal))))';
 
 const keptBefore: Change = { file: engine, from: count, to: 'await this.cursor.advance(endOf(chunk));' };
