@@ -8,6 +8,8 @@ import { testCommand } from './test-command.mjs';
 const scenarios = [
   'libs/event-bus/test/engine/',
   'libs/event-bus/test/kills/',
+  'libs/event-bus/test/postgres-links',
+  'libs/event-bus/test/kafka-links',
   'libs/outbox/test/outbox-kill',
   'libs/outbox/test/inbox-kill',
   'libs/service-kit/test/replay',

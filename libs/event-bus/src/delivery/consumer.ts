@@ -33,8 +33,11 @@ export class Consumer {
   readonly limit: LimitFunction;
   /** Under which the group's positions are kept; undefined for a broadcast. */
   readonly positions: string | undefined;
-  /** What this process has begun and not kept as ended, by partition: not the work of a member that died. */
-  readonly begun = new Map<string, { readonly from: number; readonly until: number; readonly attempt: number }>();
+  /**
+   * By partition, what this process began and the cursor may say, since an answer can be lost: the last that was kept for sure, and those
+   * after it. Nothing of what failed or was kept as ended. Not the work of a member that died.
+   */
+  readonly begun = new Map<string, readonly { readonly from: number; readonly until: number; readonly attempt: number }[]>();
   /** Partitions that are this member's now. */
   partitions = 0;
 

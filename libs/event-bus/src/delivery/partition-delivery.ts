@@ -70,16 +70,19 @@ export class PartitionDelivery {
   ) {
     this.done = position;
     this.kept = position;
-    if (begun && begun.until > position && !this.isOwn(position, begun)) {
-      const size = this.sizeAfter(begun.attempt, begun.until - position);
-      this.suspects.push({ from: position, until: begun.until, attempts: begun.attempt, size, afterDeath: true, reason: deathReason });
+    if (begun && begun.until > position) {
+      const { until } = begun;
+      const isOwn = this.isOwn(position, begun);
+      const attempts = isOwn ? Math.min(begun.attempt, this.consumer.attemptsMax) - 1 : begun.attempt;
+      const size = this.sizeAfter(attempts, until - position);
+      if (attempts > 0) this.suspects.push({ from: position, until, attempts, size, afterDeath: !isOwn, reason: deathReason });
     }
   }
 
-  /** Began here, in this process, which lives: what broke then was the connection. */
+  /** Began here, in this process, which lives: what broke then was the connection, and only what failed before that counts. */
   private isOwn(position: number, { until, attempt }: Begun): boolean {
-    const own = this.consumer.begun.get(this.name);
-    return own?.from === position && own.until === until && own.attempt === attempt;
+    const own = this.consumer.begun.get(this.name) ?? [];
+    return own.some((mine) => mine.from === position && mine.until === until && mine.attempt === attempt);
   }
 
   private get name(): string {
@@ -137,8 +140,10 @@ export class PartitionDelivery {
     }
     const run = async () => {
       const begun = { until: endOf(chunk), attempt };
-      this.consumer.begun.set(this.name, { from: first.offset, ...begun });
+      const mine = { from: first.offset, ...begun };
+      this.consumer.begun.set(this.name, [...(this.consumer.begun.get(this.name) ?? []), mine]);
       await this.cursor.advance(first.offset, begun);
+      this.consumer.begun.set(this.name, [mine]);
       this.kept = -1;
       const failure = await this.handle(chunk, attempt, signal);
       if (!failure) this.pass(chunk);
@@ -179,6 +184,7 @@ export class PartitionDelivery {
   ): Promise<void> {
     if (isBlameless(error, signal)) await this.settle();
     else {
+      this.consumer.begun.delete(this.name);
       const until = endOf(chunk);
       const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
       const suspects = { from: this.done, until, attempts: attempt, size: this.sizeAfter(attempt, chunk.length), afterDeath, reason };

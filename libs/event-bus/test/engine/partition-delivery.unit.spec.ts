@@ -9,7 +9,7 @@ const simulations = Number(process.env['SIMULATIONS'] ?? 400);
 it('handles or buries every message in the order of its key, whatever fails, dies and stops', { timeout: 300_000 }, async () => {
   const random = randomFrom('simulated deliveries');
   const seeds = Array.from({ length: simulations }, () => 1 + random.below(2 ** 31 - 2));
-  const totals = { messages: 0, deaths: 0, stops: 0 };
+  const totals = { messages: 0, deaths: 0, stops: 0, breaks: 0 };
   for (let at = 0; at < seeds.length; at += 50) {
     await Promise.all(
       seeds.slice(at, at + 50).map(async (seed) => {

@@ -20,6 +20,8 @@ interface Simulated {
   successes: number;
   /** Calls that had it and did not end well, for whatever reason but that something was away. */
   failures: number;
+  /** Those of them in which nothing else was begun. */
+  alone: number;
   letters: number;
 }
 
@@ -27,6 +29,7 @@ export interface DeliveryReport {
   readonly messages: number;
   readonly deaths: number;
   readonly stops: number;
+  readonly breaks: number;
   /** The first things that were not as promised. */
   readonly faults: readonly string[];
 }
@@ -70,8 +73,10 @@ class Simulation {
   private life: Incarnation | undefined;
   private deaths = 0;
   private stops = 0;
+  private breaks = 0;
   private readonly deathsMax: number;
   private readonly stopChance: number;
+  private readonly breakChance: number;
 
   constructor(private readonly random: Random) {
     const count = 1 + random.below(random.chance(0.1) ? 200 : 40);
@@ -85,7 +90,7 @@ class Simulation {
       offset += gaps ? 1 + random.below(3) : 1;
       const failuresLeft = nature === 'flaky' ? 1 + random.below(2) : 0;
       const what = this.contentOf(nature, `key ${random.below(keys)}`, offset);
-      return { received: { offset, what }, nature, failuresLeft, successes: 0, failures: 0, letters: 0 };
+      return { received: { offset, what }, nature, failuresLeft, successes: 0, failures: 0, alone: 0, letters: 0 };
     });
     this.byOffset = new Map(this.messages.map((message) => [message.received.offset, message]));
     this.options = {
@@ -95,6 +100,7 @@ class Simulation {
     };
     this.awayLeft = random.below(7);
     this.deathsMax = random.pick([0, 0, 1, 3]);
+    this.breakChance = random.pick([0, 0, 0.01, 0.05]);
     this.stopChance = random.pick([0, 0, 0.5]);
   }
 
@@ -104,7 +110,7 @@ class Simulation {
     while (this.kept.done < end && performance.now() < sure && this.faults.length === 0) await this.live(end);
     if (this.kept.done !== end) this.fault(`the position stands at ${this.kept.done} of ${end}`);
     for (const message of this.messages) this.judge(message);
-    return { messages: this.messages.length, deaths: this.deaths, stops: this.stops, faults: this.faults.slice(0, 5) };
+    return { messages: this.messages.length, deaths: this.deaths, stops: this.stops, breaks: this.breaks, faults: this.faults.slice(0, 5) };
   }
 
   private contentOf(nature: Nature, key: string, sequence: number): Received['what'] {
@@ -124,31 +130,43 @@ class Simulation {
       { publisher: { publish: (letters) => this.bury(life, letters) }, observer: {}, alone: pLimit(1) },
     );
     consumer.partitions = this.random.pick([1, 1, 2]);
-    const cursor = { advance: (done: number, begun?: Begun) => this.advance(life, done, begun) };
-    const delivery = new PartitionDelivery({ topic, partition: 0 }, this.kept.done, this.kept.begun, cursor, consumer);
-    const work = async (): Promise<'ended'> => {
-      for (let from = this.kept.done; from < end && !stopping.signal.aborted;) {
-        const fetched = this.messages.filter(({ received }) => received.offset >= from).slice(0, 1 + this.random.below(80));
-        await delivery.deliver(
-          fetched.map(({ received }) => received),
-          stopping.signal,
-        );
-        from = fetched.at(-1)!.received.offset + 1;
-        if (this.random.chance(0.3)) await delivery.settle();
-      }
-      await delivery.settle();
-      return 'ended';
-    };
     const timer = this.random.chance(this.stopChance) ? setTimeout(() => stopping.abort(), this.random.below(30)) : undefined;
     const killer = this.deaths < this.deathsMax ? setTimeout(() => void this.kill(life), this.random.below(40)) : undefined;
     try {
-      await Promise.race([work(), life.died]);
+      while ((await Promise.race([this.connect(life, consumer, stopping.signal, end), life.died])) === 'broken') {
+        this.breaks += 1;
+        // One that stops and cannot say what it did has died, for all that others know.
+        if (stopping.signal.aborted) this.deaths += 1;
+      }
     } catch (error) {
       this.fault(`delivery failed: ${String(error)}`);
     }
     if (stopping.signal.aborted) this.stops += 1;
     clearTimeout(timer);
     clearTimeout(killer);
+  }
+
+  /** One connection of a process, until it breaks or there is nothing more to do. No handler is under way then. */
+  private async connect(life: Incarnation, consumer: Consumer, signal: AbortSignal, end: number): Promise<'ended' | 'broken'> {
+    const connection = { isBroken: false };
+    const cursor = { advance: (done: number, begun?: Begun) => this.advance(life, connection, done, begun) };
+    const delivery = new PartitionDelivery({ topic, partition: 0 }, this.kept.done, this.kept.begun, cursor, consumer);
+    try {
+      for (let from = this.kept.done; from < end && !signal.aborted;) {
+        const fetched = this.messages.filter(({ received }) => received.offset >= from).slice(0, 1 + this.random.below(80));
+        await delivery.deliver(
+          fetched.map(({ received }) => received),
+          signal,
+        );
+        from = fetched.at(-1)!.received.offset + 1;
+        if (this.random.chance(0.3)) await delivery.settle();
+      }
+      await delivery.settle();
+    } catch (error) {
+      if (!connection.isBroken) throw error;
+      return 'broken';
+    }
+    return 'ended';
   }
 
   private kill(life: Incarnation): Promise<never> {
@@ -178,6 +196,7 @@ class Simulation {
     if (failing) {
       failing.failuresLeft -= 1;
       for (const message of mine) message.failures += 1;
+      if (this.begunCount === 1) failing.alone += 1;
       throw new Error('it cannot be handled');
     }
     for (const message of mine) message.successes += 1;
@@ -217,40 +236,50 @@ class Simulation {
       const message = this.at(offset);
       message.letters += 1;
       if (message.nature === 'fault' || message.nature === 'refused') continue;
-      const { done, begun } = this.kept;
-      const isAlone = this.messages.filter(({ received }) => received.offset >= done && received.offset < (begun?.until ?? 0)).length === 1;
-      if (!isAlone || attempts < this.options.attemptsMax || begun?.attempt !== attempts)
+      const { begun } = this.kept;
+      if (this.begunCount !== 1 || attempts < this.options.attemptsMax || begun?.attempt !== attempts)
         this.fault(
           `${offset} (${message.nature}) is given up after ${attempts} attempts, and the cursor knows ${JSON.stringify(this.kept)}`,
         );
     }
   }
 
-  private async advance(life: Incarnation, done: number, begun?: Begun): Promise<void> {
+  private async advance(life: Incarnation, connection: { isBroken: boolean }, done: number, begun?: Begun): Promise<void> {
     if (this.random.chance(0.3)) await sleep(this.random.below(2));
     if (life.dead) return life.kill();
+    const breaks = (): boolean => (connection.isBroken ||= this.random.chance(this.breakChance));
+    if (breaks()) throw new Error('the connection broke');
     const isTakenBack = this.messages.some(({ received: { offset } }) => offset >= done && offset < this.kept.done);
     if (isTakenBack) this.fault(`the position went back from ${this.kept.done} to ${done}`);
     const skipped = this.messages.find((message) => message.received.offset < done && !isDone(message));
     if (skipped) this.fault(`the position ${done} is beyond ${skipped.received.offset} (${skipped.nature}), which is not done`);
     this.kept = { done, begun };
-    // The answer of a database may be lost with its process.
+    // The answer of a database may be lost, with the process or without it.
     if (this.deaths < this.deathsMax && this.random.chance(0.02)) return this.kill(life);
+    if (breaks()) throw new Error('the connection broke behind the question');
   }
 
-  private judge({ received, nature, successes, failures, letters }: Simulated): void {
+  private judge({ received, nature, successes, failures, alone, letters }: Simulated): void {
     const name = `${received.offset} (${nature})`;
-    const calm = this.deaths === 0 && this.stops === 0;
+    const calm = this.deaths + this.stops + this.breaks === 0;
     const lost = successes === 0 && letters === 0 && nature !== 'other';
     if (lost) this.fault(`${name} was lost`);
     if (nature === 'other' && successes + letters > 0) this.fault(`${name} is another group's`);
     if (nature === 'good' && letters > 0 && this.deaths === 0) this.fault(`${name} is a dead letter after ${failures} failures`);
     if (nature === 'away' && letters > 0 && this.deaths === 0) this.fault(`${name} is a dead letter, and was only held up`);
     if ((nature === 'throws' || nature === 'kills') && letters === 0) this.fault(`${name} is no dead letter`);
+    if (alone > this.options.attemptsMax)
+      this.fault(`${name} failed ${alone} times by itself, where ${this.options.attemptsMax} are the most`);
     if (nature === 'throws' && calm && failures < this.options.attemptsMax)
       this.fault(`${name} was given up after ${failures} of ${this.options.attemptsMax} attempts`);
     if (calm && successes > 1) this.fault(`${name} was handled ${successes} times`);
     if (calm && letters > 1) this.fault(`${name} became ${letters} dead letters`);
+  }
+
+  /** How many messages are begun, for all that the cursor knows. */
+  private get begunCount(): number {
+    const { done, begun } = this.kept;
+    return this.messages.filter(({ received }) => received.offset >= done && received.offset < (begun?.until ?? 0)).length;
   }
 
   private at(offset: number): Simulated {

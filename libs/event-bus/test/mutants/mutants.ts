@@ -5,7 +5,7 @@ export interface Mutant {
   /** In which bus. `engine`: without one. */
   readonly on: 'engine' | 'postgres' | 'kafka';
   /** The scenario that must notice. */
-  readonly scenario: 'simulation' | 'underWay' | 'orderedWriters' | 'callsInOrder' | 'deadly' | 'acknowledged';
+  readonly scenario: 'simulation' | 'underWay' | 'orderedWriters' | 'callsInOrder' | 'deadly' | 'acknowledged' | 'keptForGroups';
   readonly changes: readonly Change[];
 }
 
@@ -87,6 +87,18 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: 'forgets the attempts of a failure when its connection breaks',
+    on: 'engine',
+    scenario: 'simulation',
+    changes: [{ file: engine, from: 'this.consumer.begun.delete(this.name); const until', to: 'const until' }],
+  },
+  {
+    name: 'takes a broken connection for a death',
+    on: 'engine',
+    scenario: 'simulation',
+    changes: [{ file: engine, from: 'const isOwn = this.isOwn(position, begun);', to: 'const isOwn = false;' }],
+  },
+  {
     name: 'does not wait until a dead letter is published',
     on: 'engine',
     scenario: 'simulation',
@@ -147,6 +159,24 @@ export const mutants: readonly Mutant[] = [
     changes: [
       { file: 'postgres/postgres-log.ts', from: "await this.query('select bus.append(", to: "void this.query('select bus.append(" },
     ],
+  },
+  {
+    name: 'drops what a slow group has not done',
+    on: 'postgres',
+    scenario: 'keptForGroups',
+    changes: [{ file: groups, from: 'where c.seen_at > clock_timestamp() - in_group_keep and', to: 'where false and' }],
+  },
+  {
+    name: 'keeps the log for a group that nobody is in',
+    on: 'postgres',
+    scenario: 'keptForGroups',
+    changes: [{ file: groups, from: 'where c.seen_at > clock_timestamp() - in_group_keep and', to: 'where' }],
+  },
+  {
+    name: 'begins to read one segment too late',
+    on: 'postgres',
+    scenario: 'keptForGroups',
+    changes: [{ file: groups, from: 'where l.segment >= s.segment', to: 'where l.segment > s.segment' }],
   },
   { name: 'does not count attempts before handling', on: 'postgres', scenario: 'deadly', changes: [notCounted] },
   {

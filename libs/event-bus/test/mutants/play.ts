@@ -4,6 +4,7 @@ import { randomFrom } from '../random.js';
 import { acknowledged, neverEarly } from '../scenarios/acknowledged.js';
 import { callsInOrder, callsKept } from '../scenarios/calls-in-order.js';
 import { buriedInTime, deadly } from '../scenarios/deadly.js';
+import { keptAsLong, keptForGroups } from '../scenarios/kept-for-groups.js';
 import { inOrder, orderedWriters } from '../scenarios/ordered-writers.js';
 import { plainStage } from '../scenarios/plain-stage.js';
 import { keptBehind, underWay } from '../scenarios/under-way.js';
@@ -25,7 +26,7 @@ const stage = plainStage(config ?? { bus: 'postgres', url: 'postgres://nowhere' 
 /** Simulations until one finds something. */
 const simulation = async (): Promise<{ faults: readonly string[] }> => {
   let faults: readonly string[] = [];
-  for (let round = 0; round < 10 && faults.length === 0; round += 1) {
+  for (let round = 0; round < 20 && faults.length === 0; round += 1) {
     const reports = await Promise.all(
       Array.from({ length: 30 }, () => simulateDelivery(randomFrom(undefined, 1 + random.below(2 ** 31 - 2)))),
     );
@@ -40,6 +41,7 @@ const scenarios: Record<Mutant['scenario'], { play: () => Promise<object>; good:
   orderedWriters: { play: () => orderedWriters(stage, random, 15), good: inOrder },
   callsInOrder: { play: () => callsInOrder(stage), good: callsKept },
   acknowledged: { play: () => acknowledged(stage), good: neverEarly },
+  keptForGroups: { play: () => keptForGroups(stage), good: keptAsLong },
   deadly: { play: () => deadly(stage), good: buriedInTime },
 };
 
