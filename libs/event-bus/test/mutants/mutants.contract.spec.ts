@@ -24,6 +24,8 @@ const play = async (scenario: Play['scenario'], harness: BusHarness | undefined,
   return JSON.parse(process.lines.at(-1) ?? '') as Played;
 };
 
+/** On the right sources, by the suites themselves. */
+const playedElsewhere: ReadonlySet<string> = new Set(['simulation', 'underWay', 'orderedWriters']);
 const numbered = mutants.map((mutant, number) => ({ ...mutant, number }));
 
 const tellsApart = (on: 'engine' | 'postgres' | 'kafka', start: () => Promise<BusHarness> | undefined): void => {
@@ -38,10 +40,13 @@ const tellsApart = (on: 'engine' | 'postgres' | 'kafka', start: () => Promise<Bu
   afterAll(() => Promise.all(harnesses.map((harness) => harness.close())));
 
   // Broken by: a scenario that is so wild that it finds fault with what is right.
-  it.concurrent.each([...new Set(mine.map(({ scenario }) => scenario))])('finds nothing wrong in %s', async (scenario) => {
-    const { report, good } = await play(scenario, await fresh());
-    expect(report).toMatchObject(good);
-  });
+  it.concurrent.each([...new Set(mine.map(({ scenario }) => scenario))].filter((name) => !playedElsewhere.has(name)))(
+    'finds nothing wrong in %s',
+    async (scenario) => {
+      const { report, good } = await play(scenario, await fresh());
+      expect(report).toMatchObject(good);
+    },
+  );
 
   // Broken by: a scenario that is so tame that it does not notice.
   it.concurrent.each(mine)('catches one that $name', async ({ name, scenario, number }) => {

@@ -36,7 +36,7 @@ export const deadly = async (stage: Stage): Promise<DeadlyReport> => {
   let deaths = 0;
   let isDone = false;
   const done = new Set<string>();
-  while (deaths < attemptsMax + 2 && !isDone) {
+  while (deaths < attemptsMax + 1 && !isDone) {
     const process = stage.spawn({ config: stage.config, topic, group, attemptsMax });
     let hasDied = false;
     void process.ended.then(() => (hasDied = true));

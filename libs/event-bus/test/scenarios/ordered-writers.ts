@@ -24,8 +24,10 @@ export const orderedWriters = async (stage: Stage, random: Random, callsOfWriter
   const topic = `ordered.${uuidv7()}`;
   const topics = { [topic]: { partitions: 5 } };
   const buses = await Promise.all(Array.from({ length: 4 }, () => stage.connect({ topics })));
-  await stage.delayCommits(6);
-  const recorder = new Recorder(async () => (random.chance(0.3) ? sleep(random.below(8)) : undefined));
+  await stage.delayCommits(10);
+  // Now and then one takes so long that members come and go meanwhile.
+  const workMs = () => (random.chance(0.06) ? 100 + random.below(150) : random.chance(0.3) ? random.below(8) : 0);
+  const recorder = new Recorder(() => sleep(workMs()));
   const group = `group-${uuidv7()}`;
   const join = async () => {
     const bus = await stage.connect();
