@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { randomInt } from 'node:crypto';
 import { requiresKafka } from '@pca/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -50,9 +51,15 @@ const tellsApart = (on: 'engine' | 'postgres' | 'kafka', start: () => Promise<Bu
 
   // Broken by: a scenario that is so tame that it does not notice.
   it.concurrent.each(mine)('catches one that $name', async ({ name, scenario, number }) => {
-    const { report, good } = await play(scenario, await fresh(), number);
-    process.stdout.write(`${on}, ${name}: ${JSON.stringify(report)}\n`);
-    expect(report).not.toMatchObject(good);
+    const isCaught = async (): Promise<boolean> => {
+      const { report, good } = await play(scenario, await fresh(), number);
+      process.stdout.write(`${on}, ${name}: ${JSON.stringify(report)}\n`);
+      return Object.entries(good).some(([figure, value]) => !isDeepStrictEqual(report[figure as keyof typeof report], value));
+    };
+    // What is broken needs its moment, which a play may not have; the right sources have to be clean in every play.
+    let caught = false;
+    for (let plays = 0; plays < 4 && !caught; plays += 1) caught = await isCaught();
+    expect(caught).toBe(true);
   });
 };
 
