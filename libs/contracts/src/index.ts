@@ -10,6 +10,18 @@ export {
 } from './define-event.js';
 export { envelopeSchema, workspaceIdSchema, type BusMessage, type EventEnvelope } from './envelope.js';
 export {
+  type BehaviourContext,
+  behaviourContextSchema,
+  behaviourLimits,
+  behaviourTopic,
+  eventTracked,
+  sessionEnded,
+  sessionStarted,
+  type TrackedEvent,
+  userErased,
+  userIdentified,
+} from './behaviour-events.js';
+export {
   campaignCreated,
   campaignDeleted,
   campaignSnapshotSchema,

@@ -42,6 +42,11 @@ export interface ConsumerDefinition extends Omit<SubscribeOptions, 'topics' | 'h
    */
   readonly on: readonly EventHandler[];
   /**
+   * false: the inbox is not asked, because the handlers know by themselves, and durably, what they have handled. They get repeats too, and all
+   * events of one type of a batch in one call, whatever lies between them, so what they do must not depend on the order of types.
+   */
+  readonly inbox?: boolean;
+  /**
    * Empties the group's projection, in the transaction with which a replay begins; everything that the bus still keeps comes again after
    * that. A group without one cannot be replayed.
    */

@@ -21,7 +21,7 @@ export class EventConsumer {
 
   /** `onEnded` is told when the group has begun a replay, so that this generation has nothing more to do. */
   constructor(
-    definition: ConsumerDefinition,
+    private readonly definition: ConsumerDefinition,
     private readonly group: Group,
     private readonly database: Database,
     private readonly onEnded: () => void,
@@ -62,6 +62,10 @@ export class EventConsumer {
     const labels = { group: this.group.name };
     try {
       const { received, outcomes } = await this.database.transaction(async (transaction) => {
+        if (this.definition.inbox === false) {
+          const received = byType(events).map((message) => ({ message, replayed: false }));
+          return { received, outcomes: await this.handleRuns(transaction, received) };
+        }
         const received = await receive(transaction, this.group, events);
         return { received, outcomes: await this.handleRuns(transaction, received) };
       });
@@ -91,11 +95,16 @@ export class EventConsumer {
       for (const [i, event] of events.entries()) outcomes.set(event, answers[i] ?? handled);
     }
     // Redriven, it comes again under the same id.
+    if (this.definition.inbox === false) return outcomes;
     const givenUp = received.filter(({ message }) => outcomes.get(message)?.is === 'deadLettered');
     if (givenUp.length > 0) await forget(transaction, this.group, givenUp);
     return outcomes;
   }
 }
+
+/** Those of a type lie together and keep their order. */
+const byType = (events: readonly ConsumedEvent[]): readonly ConsumedEvent[] =>
+  [...Map.groupBy(events, ({ envelope }) => envelope.type).values()].flat();
 
 const isEvent = (each: ConsumedEvent | Outcome): each is ConsumedEvent => 'envelope' in each;
 

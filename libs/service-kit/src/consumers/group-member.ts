@@ -99,7 +99,7 @@ export class GroupMember {
   /** Under one generation, until that ends. */
   private async consume(): Promise<void> {
     const { database, bus, logger } = this.host;
-    const { on: _on, reset: _reset, ...options } = this.definition;
+    const { on: _on, reset: _reset, inbox: _inbox, ...options } = this.definition;
     const opened = await bus.open();
     const group = await this.onThisLog(await openGroup(database.pool, options.group), opened);
     const generation = new AbortController();

@@ -1,0 +1,143 @@
+import { inboxTableSql, outboxTableSql } from '@pca/outbox';
+import { idempotencyTableSql } from '@pca/service-kit';
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/**
+ * Settings are a projection of what campaigns announces. `number` stands for the workspace in every row of this database; `erasures` counts
+ * how often somebody was forgotten, so that whoever holds ids in memory notices.
+ */
+const workspaceSql = `
+  create table workspace (
+    number int generated always as identity primary key,
+    id text not null unique,
+    time_zone text not null default 'UTC',
+    first_day_of_week smallint not null default 1,
+    ip_policy text not null default 'DROP',
+    ip_salt bytea not null default decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex'),
+    retention_days int not null default 3650 check (retention_days between 1 and 3650),
+    erasures int not null default 0
+  );
+  create table ingest_key (
+    id uuid primary key,
+    workspace_id text not null,
+    name text not null,
+    -- SHA-256 of the key; the key itself is shown once and kept nowhere.
+    digest bytea not null unique,
+    -- Its first characters, so that people can tell keys apart.
+    prefix text not null,
+    created_by text not null,
+    created_at timestamptz not null default now(),
+    revoked_at timestamptz
+  );
+  create index ingest_key_by_workspace on ingest_key (workspace_id, created_at);
+`;
+
+/**
+ * Texts that come again and again stand as small numbers in the events: `kind` 1 event name, 2 page, 3 resource, 4 context (JSON of where the
+ * event came from), 5 shape (JSON array of the names of its properties). Code 0 is "none" and has no row.
+ */
+const dictionarySql = `
+  create table dictionary (
+    workspace int not null,
+    kind smallint not null,
+    code int not null,
+    text text not null,
+    primary key (workspace, kind, code)
+  );
+  create unique index dictionary_text on dictionary (workspace, kind, (decode(md5(text), 'hex')));
+  create index dictionary_utm_campaign on dictionary (workspace, (lower(text::json ->> 'utmCampaign'))) where kind = 4;
+`;
+
+/**
+ * One row for each id that a client named. `canonical` is the person it belongs to, itself where nobody was merged: events keep the id under
+ * which they came and are never rewritten.
+ */
+const personSql = `
+  create table person (
+    id int generated always as identity primary key,
+    workspace int not null,
+    is_known boolean not null,
+    external_id text not null,
+    canonical int not null default currval(pg_get_serial_sequence('person', 'id')),
+    -- Another id took its place by an alias, so it does not speak for its person.
+    is_aliased boolean not null default false,
+    traits json,
+    traits_at timestamptz,
+    created_at timestamptz not null default now()
+  );
+  create unique index person_external on person (workspace, external_id, is_known);
+  create index person_canonical on person (canonical);
+  create table session (
+    id int generated always as identity primary key,
+    workspace int not null,
+    name text not null,
+    person int not null
+  );
+  create unique index session_name on session (workspace, name);
+  create index session_person on session (person);
+`;
+
+/**
+ * The source of truth of what happened, a partition for each UTC day. Codes are of `dictionary`; `session` 0: the client named none;
+ * `properties` are the values of the shape's names as a JSON array, or with shape 0 a JSON object. `message` is the messageId in UTF-8, which
+ * breaks ties of `at` and `received_at`. Columns stand by their alignment.
+ */
+const eventSql = `
+  create table event (
+    at timestamptz not null,
+    received_at timestamptz not null,
+    workspace int not null,
+    person int not null,
+    session int not null,
+    name int not null,
+    page int not null,
+    resource int not null,
+    context int not null,
+    shape int not null,
+    is_bot boolean not null,
+    message bytea not null,
+    properties text not null
+  ) partition by range (at);
+  create index event_at on event using brin (at);
+  create index event_person on event (person);
+  -- Digests of (workspace, messageId): what was stored within 30 days, whichever day it happened on.
+  create table seen_message (
+    digest bigint not null,
+    day int not null
+  );
+  create unique index seen_message_digest on seen_message (digest);
+  create index seen_message_day on seen_message using brin (day);
+`;
+
+const erasureSql = `
+  create table erasure (
+    id uuid primary key,
+    workspace int not null,
+    requested_by text not null,
+    requested_at timestamptz not null default now(),
+    state text not null,
+    events_deleted bigint not null default 0,
+    stores_clean_at timestamptz
+  );
+  -- Digests of erased ids: nothing that happened or was received before erased_at comes back.
+  create table tombstone (
+    workspace int not null,
+    digest bytea not null,
+    erased_at timestamptz not null,
+    primary key (workspace, digest)
+  );
+`;
+
+export class Analytics1763900000000 implements MigrationInterface {
+  name = 'Analytics1763900000000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    for (const sql of [workspaceSql, dictionarySql, personSql, eventSql, erasureSql, outboxTableSql, inboxTableSql, idempotencyTableSql])
+      await runner.query(sql);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`drop table event, seen_message, session, person, dictionary, tombstone, erasure, ingest_key, workspace,
+      inbox, consumer_group, outbox, outbox_dead, idempotency_key`);
+  }
+}
