@@ -27,6 +27,7 @@ const shape = {
   SUBGRAPH_WAITING_MAX: count.default(1_000).describe('Requests that may be under way to each service; more are refused'),
   REQUEST_MS_MAX: count.default(30_000).describe('Longest time of one request, REST routes with a limit of their own excepted'),
   BODY_BYTES_MAX: count.default(1_048_576).describe('Largest body'),
+  INGEST_BYTES_MAX: count.default(524_288).describe('Largest body of the routes that take behaviour events'),
   IMPORT_BYTES_MAX: count.default(2_147_483_648).describe('Largest body of /v1/imports, which is streamed'),
   IMPORT_MS_MAX: count.default(600_000).describe('Longest silence while an import is under way'),
   QUERY_DEPTH_MAX: count.default(12),
@@ -38,7 +39,9 @@ const shape = {
   QUERY_TOKENS_MAX: count.default(10_000).describe('Tokens of the document'),
   LIST_ITEMS_MAX: count.default(5_000).describe('Items of one list among the variables or literals'),
   RATE_REQUESTS_MAX: count.default(6_000).describe('Requests of one token in a window'),
-  RATE_REFUSED_MAX: count.default(300).describe('Requests without a valid token of one address in a window'),
+  RATE_REFUSED_MAX: count
+    .default(300)
+    .describe('Requests without a valid token of one address in a window; as many with a refused ingest key'),
   RATE_WINDOW_SECONDS: count.default(60),
 };
 

@@ -8,6 +8,8 @@ import { restRoutes } from './edge/rest-routes.js';
 import { apiHeaders } from './edge/security-headers.js';
 import { type GatewayEnv, localMode } from './env.js';
 import { routeGraph } from './graph/graph-route.js';
+import { IngestRefusals } from './ingest/ingest-refusals.js';
+import { routeIngest } from './ingest/ingest-route.js';
 import { serveAssets } from './pages/assets.js';
 
 /** The gateway as service-kit boots it; tests boot it the same way. */
@@ -55,6 +57,13 @@ const openEdge = async (
     bodyMsMax: env.REQUEST_MS_MAX,
   });
   routeGraph(fastify, parts.service, env.REQUEST_MS_MAX);
+  if (parts.upstreams.knows('analytics'))
+    await routeIngest(fastify, {
+      upstream: parts.upstreams.apartFrom('analytics', 'ingest'),
+      refusals: new IngestRefusals(refused),
+      bytesMax: env.INGEST_BYTES_MAX,
+      msMax: env.REQUEST_MS_MAX,
+    });
   await serveAssets(fastify);
   await proxyRest(fastify, {
     routes: restRoutes(env),

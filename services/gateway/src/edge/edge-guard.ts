@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { Principal } from '@pca/contracts';
 import { DomainError, isDomainError } from '@pca/errors';
-import { principalOf, type RateLimitStore, sendProblem, type ServiceRequest } from '@pca/service-kit';
+import { principalOf, type RateLimitStore, type ServiceRequest } from '@pca/service-kit';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { requireJson } from '../graph/graph-request.js';
 import type { GraphService } from '../graph/graph.service.js';
+import { isIngestRoute } from '../ingest/ingest-route.js';
+import { limitBodyTime } from './body-time.js';
 import { isLoopbackHost } from './loopback-host.js';
 
 export interface EdgeOptions {
@@ -30,6 +32,8 @@ export const guardEdge = (fastify: FastifyInstance, graph: GraphService, options
     if (options.hosts && !isLoopbackHost(request.headers.host, options.hosts))
       throw new DomainError('FORBIDDEN', 'The Host header does not name this machine');
     if (request.url.includes('%00')) throw new DomainError('BAD_USER_INPUT', 'The URL holds a NUL character');
+    // What it has there is an ingest key, which the routes of events count by themselves.
+    if (isIngestRoute(request.routeOptions.url)) return;
     if (request.principal) await options.admitted.take(keyOf(request.principal, request.headers.authorization ?? ''));
     else if (isRefusedToken(request)) await options.refused.take(request.ip);
     if (request.method !== 'POST' || request.routeOptions.url !== '/graphql') return;
@@ -52,15 +56,6 @@ const refuse = (graph: GraphService, reply: FastifyReply, error: unknown): Fasti
   const { status, errors } = graph.refusal(error);
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   return reply.code(status).header('content-type', 'application/json; charset=utf-8').send(JSON.stringify({ errors }));
-};
-
-/** Who sends a byte now and then would hold a connection and a buffer for as long as they like. */
-const limitBodyTime = (request: ServiceRequest, reply: FastifyReply, msMax: number): void => {
-  const timer = setTimeout(() => {
-    reply.header('connection', 'close');
-    sendProblem(request, reply, new DomainError('BAD_REQUEST', 'The body did not arrive in time'));
-  }, msMax);
-  request.raw.once('close', () => clearTimeout(timer));
 };
 
 /**

@@ -12,13 +12,15 @@ const hopByHop = [
   'transfer-encoding',
   'upgrade',
 ];
+/** Who the client is by its connection, for services that keep it as a workspace allows. */
+export const clientAddressHeader = 'x-forwarded-for';
 /** Ours to say or to have answered, not the client's: who it came through, which trace it belongs to, whether to go on. */
 const notForServices = [
   'host',
   'expect',
   'cookie',
   'forwarded',
-  'x-forwarded-for',
+  clientAddressHeader,
   'x-forwarded-host',
   'x-forwarded-proto',
   'x-request-id',

@@ -5,6 +5,7 @@ import type { UpstreamRequest } from './upstream.js';
 export interface TextAnswer {
   status: number;
   contentType: string;
+  retryAfter: string | undefined;
   text: string;
 }
 
@@ -25,6 +26,7 @@ export const exchange = (pool: Dispatcher, request: UpstreamRequest, limits: Exc
     let ended: Error | undefined;
     let status = 0;
     let contentType = '';
+    let retryAfter: string | undefined;
     let bytes = 0;
     const chunks: Buffer[] = [];
     const end = (fault: UpstreamFault): void => {
@@ -44,6 +46,7 @@ export const exchange = (pool: Dispatcher, request: UpstreamRequest, limits: Exc
         onResponseStart(_controller, code, headers) {
           status = code;
           contentType = String(headers['content-type'] ?? '');
+          retryAfter = headers['retry-after']?.toString();
         },
         onResponseData(_controller, chunk) {
           bytes += chunk.length;
@@ -54,7 +57,7 @@ export const exchange = (pool: Dispatcher, request: UpstreamRequest, limits: Exc
         onResponseEnd() {
           clearTimeout(timer);
           const text = chunks.length === 1 ? (chunks[0] as Buffer).toString() : Buffer.concat(chunks, bytes).toString();
-          resolve({ status, contentType, text });
+          resolve({ status, contentType, retryAfter, text });
         },
         onResponseError(_controller, error) {
           clearTimeout(timer);

@@ -18,8 +18,8 @@ export interface UpstreamOptions {
 export interface UpstreamRequest {
   path: string;
   method: Dispatcher.HttpMethod;
-  headers: Record<string, string>;
-  body?: string;
+  headers: Record<string, string | string[]>;
+  body?: string | Buffer;
 }
 
 type Seconds = ReturnType<typeof upstreamSeconds.labels>;
@@ -67,6 +67,14 @@ export class Upstream {
       upstreamRetriesTotal.inc({ service: this.name });
       return this.attempt(request, deadlineMs);
     }
+  }
+
+  /**
+   * One exchange whose answer is to be handed on as it is. A 503 in it is the service's own word about something that it needs, so that it
+   * does not open the breaker. Throws UpstreamFault.
+   */
+  pass(request: UpstreamRequest, deadlineMs: number): Promise<TextAnswer> {
+    return this.guarded(() => this.send(request, Math.min(deadlineMs, Date.now() + this.options.msMax)));
   }
 
   /** Through the breaker, with the answer as a stream. Throws UpstreamFault, or what `send` throws that says nothing about the service. */

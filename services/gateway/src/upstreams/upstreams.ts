@@ -7,6 +7,7 @@ import { Upstream, type UpstreamOptions } from './upstream.js';
  */
 export class Upstreams {
   private readonly known = new Map<string, Upstream>();
+  private readonly apart: Upstream[] = [];
 
   constructor(
     private readonly urls: ReadonlyMap<string, URL>,
@@ -25,11 +26,26 @@ export class Upstreams {
     return upstream;
   }
 
+  /** Whether the environment says where the service is. */
+  knows(name: string): boolean {
+    return this.urls.has(subgraphVariableOf(name));
+  }
+
+  /**
+   * The same service under another name, with connections and a breaker of its own: what goes there neither waits for what goes the usual
+   * way nor holds it up.
+   */
+  apartFrom(name: string, as: string): Upstream {
+    const upstream = new Upstream(as, this.of(name).baseUrl, this.options);
+    this.apart.push(upstream);
+    return upstream;
+  }
+
   all(): readonly Upstream[] {
     return [...this.known.values()];
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.all().map((upstream) => upstream.close()));
+    await Promise.all([...this.all(), ...this.apart].map((upstream) => upstream.close()));
   }
 }

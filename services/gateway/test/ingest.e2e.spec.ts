@@ -1,0 +1,229 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, request as httpRequest, type Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { type Fixtures, type RunningGateway, startFixtures, startGateway } from './gateway-harness.js';
+
+interface Seen {
+  method: string;
+  url: string;
+  headers: IncomingHttpHeaders;
+  body: string;
+}
+
+const goodKey = `Basic ${Buffer.from('good:').toString('base64')}`;
+const badKey = `Basic ${Buffer.from('bad:').toString('base64')}`;
+const problem = (status: number, code: string): [number, Record<string, string>, string] => [
+  status,
+  { 'content-type': 'application/problem+json; charset=utf-8', 'retry-after': '7' },
+  JSON.stringify({ status, code }),
+];
+
+let fixtures: Fixtures;
+let gateway: RunningGateway;
+let analytics: Server;
+let seen: Seen[];
+let answer: (request: Seen) => [number, Record<string, string>, string];
+
+beforeAll(async () => {
+  fixtures = await startFixtures();
+  // Analytics as far as the gateway knows it: it takes one key, and remembers what it was sent.
+  analytics = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const { method = '', url = '', headers } = request;
+      const one = { method, url, headers, body: Buffer.concat(chunks).toString() };
+      seen.push(one);
+      const [status, answered, text] = answer(one);
+      response.writeHead(status, answered).end(text);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(analytics, 'listening');
+});
+afterAll(async () => {
+  analytics.closeAllConnections();
+  analytics.close();
+  await fixtures.stop();
+});
+
+const start = async (env: NodeJS.ProcessEnv = {}): Promise<void> => {
+  gateway = await startGateway(fixtures, {
+    SUBGRAPH_ANALYTICS_URL: `http://127.0.0.1:${(analytics.address() as AddressInfo).port}`,
+    ...env,
+  });
+};
+beforeEach(() => {
+  seen = [];
+  answer = ({ headers, body }) =>
+    headers.authorization === goodKey || body.includes('writeKey')
+      ? [202, { 'content-type': 'application/json; charset=utf-8' }, '{"accepted":1}']
+      : problem(401, 'UNAUTHENTICATED');
+});
+afterEach(() => gateway.stop());
+
+const send = (path: string, headers: Record<string, string>, body = '{"event":"x"}'): Promise<Response> =>
+  fetch(`${gateway.url}${path}`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body });
+const statusesOf = async (count: number, headers: Record<string, string>): Promise<Record<number, number>> => {
+  const statuses: Record<number, number> = {};
+  for (let n = 0; n < count; n += 1) {
+    const { status } = await send('/v1/track', headers);
+    statuses[status] = (statuses[status] ?? 0) + 1;
+  }
+  return statuses;
+};
+
+// Broken by: a route that is missing, a token that is asked for, a key or a body that is changed on its way, an address that a client names.
+it.each(['track', 'page', 'identify', 'alias', 'group', 'screen', 'batch'])('hands /v1/%s on as it is, without a token', async (name) => {
+  await start();
+  const body = '{"event":"ü", "properties":{ }}';
+  const headers = { authorization: goodKey, 'user-agent': 'Browser/1', 'x-forwarded-for': '6.6.6.6', cookie: 'a=b' };
+  const response = await send(`/v1/${name}`, headers, body);
+  expect([response.status, await response.json()]).toEqual([202, { accepted: 1 }]);
+  expect(seen).toMatchObject([{ method: 'POST', url: `/v1/${name}`, body }]);
+  expect(seen[0]?.headers).toMatchObject({
+    authorization: goodKey,
+    'user-agent': 'Browser/1',
+    'content-type': 'application/json',
+    'x-forwarded-for': '127.0.0.1',
+  });
+  expect(seen[0]?.headers).not.toHaveProperty('cookie');
+});
+
+// Broken by: a body that only JSON may be, which a beacon cannot say, or a body that only one type is read of.
+it('hands on what a beacon can send, and a request without a body', async () => {
+  await start();
+  const beacon = await send('/v1/batch', { 'content-type': 'text/plain;charset=UTF-8' }, '{"writeKey":"good"}');
+  expect([beacon.status, seen[0]?.body, seen[0]?.headers['content-type']]).toEqual([
+    202,
+    '{"writeKey":"good"}',
+    'text/plain;charset=UTF-8',
+  ]);
+  const untyped = await fetch(`${gateway.url}/v1/batch`, { method: 'POST', body: new Uint8Array(Buffer.from('{"writeKey":"good"}')) });
+  expect([untyped.status, seen[1]?.body]).toEqual([202, '{"writeKey":"good"}']);
+  expect((await fetch(`${gateway.url}/v1/track`, { method: 'POST', headers: { authorization: goodKey } })).status).toBe(202);
+  expect(seen[2]?.body).toBe('');
+});
+
+// Broken by: CORS that is closed here or open elsewhere, one that comes with credentials, a refusal that a page cannot read.
+it('lets pages of any origin in, on these routes alone, without credentials', async () => {
+  await start();
+  const origin = { origin: 'https://shop.example' };
+  const preflight = await fetch(`${gateway.url}/v1/track`, {
+    method: 'OPTIONS',
+    headers: { ...origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization,content-type' },
+  });
+  expect(preflight.status).toBe(204);
+  expect(Object.fromEntries(preflight.headers)).toMatchObject({
+    'access-control-allow-origin': '*',
+    'access-control-allow-methods': 'POST',
+    'access-control-allow-headers': 'authorization, content-type',
+    'access-control-max-age': '86400',
+  });
+  expect(seen).toEqual([]);
+  for (const authorization of [goodKey, badKey]) {
+    const { headers } = await send('/v1/track', { ...origin, authorization });
+    expect(headers.get('access-control-allow-origin')).toBe('*');
+    expect(headers.get('access-control-allow-credentials')).toBeNull();
+    expect(headers.get('cross-origin-resource-policy')).toBe('cross-origin');
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+  }
+  for (const [method, path] of [
+    ['POST', '/graphql'],
+    ['OPTIONS', '/graphql'],
+    ['POST', '/v1/campaigns'],
+    ['OPTIONS', '/v1/campaigns'],
+    ['GET', '/v1/track'],
+    ['POST', '/v1/track/more'],
+    ['GET', '/'],
+    ['GET', '/health/ready'],
+    ['GET', '/metrics'],
+  ] as const) {
+    const { headers } = await fetch(`${gateway.url}${path}`, { method, headers: origin });
+    expect(headers.get('access-control-allow-origin'), `${method} ${path}`).toBeNull();
+    expect(headers.get('cross-origin-resource-policy'), `${method} ${path}`).toBe('same-origin');
+  }
+});
+
+// Broken by: a body that is read further than its limit, on either way of saying its length.
+it('takes no body above its limit, and says so to pages as well', async () => {
+  await start({ INGEST_BYTES_MAX: '1000' });
+  expect((await send('/v1/batch', { authorization: goodKey }, 'x'.repeat(1_000))).status).toBe(202);
+  const large = await send('/v1/batch', { authorization: goodKey }, 'x'.repeat(1_001));
+  expect([large.status, ((await large.json()) as { code: string }).code]).toEqual([413, 'PAYLOAD_TOO_LARGE']);
+  expect(large.headers.get('access-control-allow-origin')).toBe('*');
+  const status = await new Promise<number | undefined>((resolve, reject) => {
+    const request = httpRequest(`${gateway.url}/v1/batch`, { method: 'POST', headers: { authorization: goodKey } }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    request.on('error', reject);
+    for (let n = 0; n < 3; n += 1) request.write('x'.repeat(500));
+    request.end();
+  });
+  expect(status).toBe(413);
+  expect(seen).toHaveLength(1);
+});
+
+// Broken by: a client that holds a connection for as long as it likes.
+it('ends a request whose body does not arrive', async () => {
+  await start({ REQUEST_MS_MAX: '300' });
+  const text = await new Promise<string>((resolve, reject) => {
+    const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
+    let read = '';
+    socket
+      .on('data', (part) => (read += part.toString()))
+      .on('close', () => resolve(read))
+      .on('error', reject);
+    socket.write('POST /v1/track HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{"eve');
+  });
+  expect(text).toMatch(/^HTTP\/1.1 400/);
+  expect(text).toMatch('The body did not arrive in time');
+});
+
+// Broken by: a key that counts as a refused token, a flood that reaches analytics for ever, a flood that silences its neighbours.
+it('limits an address whose keys are refused, and nobody else', async () => {
+  await start({ RATE_REFUSED_MAX: '5' });
+  expect(await statusesOf(20, { authorization: goodKey })).toEqual({ 202: 20 });
+  expect(await statusesOf(20, { authorization: badKey })).toEqual({ 401: 6, 429: 14 });
+  expect(seen).toHaveLength(26);
+  const limited = await send('/v1/track', { authorization: badKey });
+  expect(Number(limited.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect([limited.headers.get('access-control-allow-origin'), await limited.json()]).toMatchObject(['*', { code: 'RATE_LIMITED' }]);
+  // Who was let in just now is still.
+  expect(await statusesOf(10, { authorization: goodKey })).toEqual({ 202: 10 });
+  // Tokens have a budget of their own.
+  expect((await gateway.graph('{ campaigns(limit: 1) { id } }')).status).toBe(200);
+  const refused = await gateway.graph('{ campaigns(limit: 1) { id } }', {}, { authorization: 'Bearer nobody' });
+  expect(refused.status).toBe(401);
+});
+
+// Broken by: an answer of analytics that is made into another one, a bus that is away taken for a service that is down.
+it("hands on analytics' own refusals, however often, and says when it is away", async () => {
+  await start();
+  answer = () => problem(503, 'SERVICE_UNAVAILABLE');
+  for (let n = 0; n < 8; n += 1) {
+    const response = await send('/v1/track', { authorization: goodKey });
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '7']);
+  }
+  expect(seen, 'no breaker opened').toHaveLength(8);
+  answer = () => [503, { 'content-type': 'text/html' }, '<h1>nginx 10.0.0.1</h1>'];
+  expect(await (await send('/v1/track', { authorization: goodKey })).text()).not.toContain('10.0.0.1');
+  await gateway.stop();
+  await start({ SUBGRAPH_ANALYTICS_URL: 'http://127.0.0.1:1' });
+  const away = await send('/v1/track', { authorization: goodKey });
+  expect([away.status, await away.json()]).toMatchObject([503, { code: 'SERVICE_UNAVAILABLE', service: 'ingest' }]);
+});
+
+// Broken by: a check of the Host header that these routes go round.
+it('takes nothing under a foreign name of this machine', async () => {
+  await start();
+  const status = await new Promise<number | undefined>((resolve, reject) => {
+    const request = httpRequest(`${gateway.url}/v1/track`, { method: 'POST', headers: { host: 'evil.example' } }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    request.on('error', reject).end('{}');
+  });
+  expect([status, seen.length]).toEqual([403, 0]);
+});
