@@ -1,3 +1,4 @@
+export { type AnalyticsRange, decodeAnalyticsId, encodeAnalyticsId } from './analytics-id.js';
 export {
   defineEvent,
   eventDefinitionOf,

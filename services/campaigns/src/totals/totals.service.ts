@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { decodeAnalyticsId, encodeAnalyticsId } from '@pca/contracts';
 import { DomainError } from '@pca/errors';
 import { type CallContext, parseInput } from '@pca/service-kit';
 import { z } from 'zod';
@@ -60,7 +61,7 @@ export class TotalsService {
     const currency = request.currency ?? currencies[0] ?? workspace.reportingCurrency;
     const resolved = { ...span, platform: request.platform ?? null, currency, interval: request.interval, timeZone };
     return {
-      id: encodeTotalsId(resolved),
+      id: encodeAnalyticsId(resolved),
       ...span,
       platform: resolved.platform,
       currency,
@@ -69,20 +70,8 @@ export class TotalsService {
     };
   }
 
-  byId(call: CallContext, id: string, budget: PointsBudget): Promise<WorkspaceTotals> {
-    return this.totals(call, decodeTotalsId(id), budget);
+  async byId(call: CallContext, id: string, budget: PointsBudget): Promise<WorkspaceTotals> {
+    const { platform, ...rest } = decodeAnalyticsId(id);
+    return this.totals(call, { ...rest, ...(platform !== null && { platform }) }, budget);
   }
 }
-
-type Resolved = Omit<z.output<typeof requestSchema>, 'platform'> & { platform: string | null };
-
-const encodeTotalsId = (resolved: Resolved): string => Buffer.from(JSON.stringify(resolved)).toString('base64url');
-
-const decodeTotalsId = (id: string): unknown => {
-  try {
-    const { platform, ...rest } = JSON.parse(Buffer.from(id, 'base64url').toString('utf8')) as Resolved;
-    return platform === null ? rest : { ...rest, platform };
-  } catch {
-    throw new DomainError('BAD_USER_INPUT', 'This is no id of an Analytics');
-  }
-};
