@@ -24,13 +24,13 @@ const answers = async (url) => {
 };
 
 /** Starts a server in a process of its own, as in production, and waits until it answers. `cpuMicros` is what it has used so far. */
-export const startMeasured = async (script, env) => {
+export const startMeasured = async (script, env, nodeFlags = []) => {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   // More arguments for node, to profile what is measured: BENCH_NODE_ARGS="--cpu-prof --cpu-prof-dir=…".
   const moreArguments = (process.env.BENCH_NODE_ARGS ?? '').split(' ').filter(Boolean);
   const child = fork(script, [], {
-    execArgv: ['--import', resolve(import.meta.dirname, 'cpu-probe.mjs'), ...moreArguments],
+    execArgv: ['--import', resolve(import.meta.dirname, 'cpu-probe.mjs'), ...nodeFlags, ...moreArguments],
     env: { ...process.env, NODE_ENV: 'production', LOG_LEVEL: 'warn', APOLLO_TELEMETRY_DISABLED: 'true', PORT: String(port), ...env },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
@@ -41,6 +41,7 @@ export const startMeasured = async (script, env) => {
   }
   return {
     url,
+    pid: child.pid,
     cpuMicros: async () => {
       child.send('cpu');
       const [used] = await once(child, 'message');
