@@ -77,6 +77,17 @@ describe('the data', () => {
     expect(await second.exited).toEqual({ code: 0, signal: null, wanted: true });
   });
 
+  // Broken by: the server's default, which a query over a few years of day partitions outgrows.
+  it('may be of ten years of days with two indexes each, all in one query', async () => {
+    const server = await startEmbeddedPostgres({ dataDir });
+    try {
+      const locks = 'select count(pg_advisory_xact_lock(n)) from generate_series(1, 3 * 3650 * 9) n';
+      expect(await query(server.url('kept'), locks)).toEqual([{ count: '98550' }]);
+    } finally {
+      await server.stop();
+    }
+  });
+
   it('is readable by its owner alone, and the server asks for the password', async () => {
     expect(statSync(join(dataDir, 'password')).mode & 0o777).toBe(0o600);
     expect(statSync(join(dataDir, 'data')).mode & 0o777).toBe(0o700);

@@ -128,6 +128,8 @@ export const serverSettings = (port: number): Record<string, string> => ({
   unix_socket_directories: '',
   port: String(port),
   max_connections: '100',
+  // A query over years of day partitions locks each of them with its indexes: three locks for each of 3,650 days, ten such queries at once.
+  max_locks_per_transaction: '1024',
   shared_buffers: `${Math.min(512, Math.max(64, Math.floor(totalmem() / mebibyte / 32)))}MB`,
   work_mem: '8MB',
   random_page_cost: '1.1',
