@@ -15,6 +15,8 @@ const workspaceSql = `
     ip_policy text not null default 'DROP',
     ip_salt bytea not null default decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex'),
     retention_days int not null default 3650 check (retention_days between 1 and 3650),
+    -- UTC day up to which older events are gone; null: somebody changed the retention since.
+    retention_swept_on date,
     erasures int not null default 0
   );
   create table ingest_key (
@@ -114,16 +116,24 @@ const erasureSql = `
     id uuid primary key,
     workspace int not null,
     requested_by text not null,
-    requested_at timestamptz not null default now(),
+    requested_at timestamptz not null default clock_timestamp(),
     state text not null,
     events_deleted bigint not null default 0,
-    stores_clean_at timestamptz
+    stores_clean_at timestamptz,
+    done_at timestamptz
+  );
+  -- Numbers of persons whose rows are gone and whose events and sessions still have to go.
+  create table erasure_person (
+    erasure uuid not null,
+    person int not null,
+    primary key (erasure, person)
   );
   -- Digests of erased ids: nothing that happened or was received before erased_at comes back.
   create table tombstone (
     workspace int not null,
     digest bytea not null,
     erased_at timestamptz not null,
+    erasure uuid not null,
     primary key (workspace, digest)
   );
 `;
@@ -137,7 +147,7 @@ export class Analytics1763900000000 implements MigrationInterface {
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(`drop table event, seen_message, session, person, dictionary, tombstone, erasure, ingest_key, workspace,
+    await runner.query(`drop table event, seen_message, session, person, dictionary, tombstone, erasure, erasure_person, ingest_key, workspace,
       inbox, consumer_group, outbox, outbox_dead, idempotency_key`);
   }
 }
