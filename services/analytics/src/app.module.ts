@@ -1,21 +1,37 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { Database, type Logger, subgraphModule } from '@pca/service-kit';
+import { Database, type Logger, type ServiceBus, subgraphModule } from '@pca/service-kit';
 import { Analytics, BehaviourResolver } from './behaviour/behaviour.resolver.js';
+import { type IngestLimits, IngestService } from './ingest/ingest.service.js';
+import { IngestKeyService } from './ingest-keys/ingest-key.service.js';
+import { IngestKeyStore } from './ingest-keys/ingest-key.store.js';
 import { WorkspaceStore } from './workspaces/workspace.store.js';
 
 export interface AppOptions {
   logger: Logger;
   production: boolean;
   database: Database;
+  bus: ServiceBus;
+  ingest: IngestLimits;
 }
 
 @Module({})
 export class AppModule {
-  static of({ logger, production, database }: AppOptions): DynamicModule {
+  static of({ logger, production, database, bus, ingest }: AppOptions): DynamicModule {
     return {
       module: AppModule,
       imports: [subgraphModule({ logger, production, orphanedTypes: [Analytics] })],
-      providers: [{ provide: Database, useValue: database }, BehaviourResolver, WorkspaceStore],
+      providers: [
+        { provide: Database, useValue: database },
+        BehaviourResolver,
+        IngestKeyService,
+        IngestKeyStore,
+        {
+          provide: IngestService,
+          inject: [WorkspaceStore],
+          useFactory: (workspaces: WorkspaceStore) => new IngestService(ingest, bus, workspaces),
+        },
+        WorkspaceStore,
+      ],
     };
   }
 }

@@ -1,7 +1,11 @@
 import { busConfigOf, createLogger, pruneIdempotencyKeys, ServiceBus, type ServiceDefinition } from '@pca/service-kit';
+import type { FastifyInstance } from 'fastify';
 import { AppModule } from './app.module.js';
 import { openDatabase } from './data-source.js';
 import type { AnalyticsEnv } from './env.js';
+import { IngestService } from './ingest/ingest.service.js';
+import { routeIngest } from './ingest/route-ingest.js';
+import { IngestKeyService } from './ingest-keys/ingest-key.service.js';
 import { workspaceConsumer } from './workspaces/workspace.consumer.js';
 import { WorkspaceStore } from './workspaces/workspace.store.js';
 
@@ -10,13 +14,19 @@ const sweepMs = 60_000;
 export const analyticsService = (env: AnalyticsEnv): ServiceDefinition => {
   const logger = createLogger({ name: 'analytics', level: env.LOG_LEVEL });
   const database = openDatabase(env);
+  const bus = new ServiceBus(busConfigOf(env, 'analytics'), logger);
+  const ingest = { eventsPerSecondMax: env.INGEST_EVENTS_PER_SECOND_MAX, eventsInFlightMax: env.INGEST_EVENTS_IN_FLIGHT_MAX };
   return {
     name: 'analytics',
     env,
     logger,
     database,
-    bus: new ServiceBus(busConfigOf(env, 'analytics'), logger),
-    module: AppModule.of({ logger, production: env.NODE_ENV === 'production', database }),
+    bus,
+    module: AppModule.of({ logger, production: env.NODE_ENV === 'production', database, bus, ingest }),
+    prepare: (app) => {
+      const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+      routeIngest(fastify, app.get(IngestService), app.get(IngestKeyService));
+    },
     consumers: (app) => [workspaceConsumer(app.get(WorkspaceStore))],
     background: () => {
       const timer = setInterval(() => {

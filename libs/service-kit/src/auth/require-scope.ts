@@ -5,6 +5,13 @@ import type { Principal, Scope } from '@pca/contracts';
 import { DomainError } from '@pca/errors';
 import type { FastifyRequest } from 'fastify';
 
+declare module 'fastify' {
+  export interface FastifyContextConfig {
+    /** The route checks for itself who is calling, by something other than a bearer token of the issuer: none is looked for. */
+    ownAuthentication?: boolean;
+  }
+}
+
 /** The request as service-kit prepares it. `principal` is there only when the token was valid. */
 export type ServiceRequest = FastifyRequest & { principal?: Principal; authFailure?: unknown };
 

@@ -75,6 +75,7 @@ const addHooks = (fastify: FastifyInstance, { verifier, health }: HttpServerOpti
   fastify.addHook('onRequest', async (request: ServiceRequest) => {
     if (openPaths.has(request.routeOptions.url ?? '')) return;
     if (seams.inbound.active) await seams.inbound.pass({ method: request.method, url: request.url });
+    if (request.routeOptions.config.ownAuthentication) return;
     try {
       request.principal = await verifier.principalOf(request.headers.authorization);
     } catch (error) {

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 
 export interface RateLimit {
-  /** Requests of one key within the window. */
+  /** Requests, or whatever is counted, of one key within the window. */
   points: number;
   windowSeconds: number;
 }
@@ -31,10 +31,13 @@ export class RateLimitStore {
     return new RateLimitStore(limiter, redis);
   }
 
-  /** Takes one request from the key's budget. Throws RATE_LIMITED with `retryAfterSeconds` when nothing is left. */
-  async take(key: string): Promise<void> {
+  /**
+   * Takes points from the key's budget; 0 only asks whether it is overdrawn. Throws RATE_LIMITED with `retryAfterSeconds` when they are not
+   * there: what was asked for is taken all the same, so that who does not wait stays refused until the window ends.
+   */
+  async take(key: string, points = 1): Promise<void> {
     try {
-      await this.limiter.consume(key);
+      await this.limiter.consume(key, points);
     } catch (refusal) {
       if (!(refusal instanceof RateLimiterRes)) throw refusal;
       const retryAfterSeconds = Math.max(1, Math.ceil(refusal.msBeforeNext / 1000));

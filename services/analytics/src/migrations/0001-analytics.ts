@@ -29,6 +29,8 @@ const workspaceSql = `
     prefix text not null,
     created_by text not null,
     created_at timestamptz not null default now(),
+    -- Of a key that another one took the place of.
+    expires_at timestamptz,
     revoked_at timestamptz
   );
   create index ingest_key_by_workspace on ingest_key (workspace_id, created_at);

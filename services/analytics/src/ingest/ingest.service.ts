@@ -1,0 +1,143 @@
+import { type BusMessage } from '@pca/contracts';
+import { DomainError, type ErrorCode, isDomainError } from '@pca/errors';
+import { RateLimitStore, type ServiceBus } from '@pca/service-kit';
+import type { WorkspaceStore } from '../workspaces/workspace.store.js';
+import { ingestEventsTotal } from './ingest-metrics.js';
+import type { Visitor } from './reading/event-context.js';
+import { type ReadEvent, readEvent } from './reading/read-event.js';
+
+/** Who sends, and what their request says besides its events. */
+export interface IngestSource {
+  readonly workspaceId: string;
+  /** Whose budget the events are taken from. */
+  readonly budget: string;
+  readonly visitor: Visitor;
+  /** When it was sent by the client's clock, as the client says. */
+  readonly sentAt?: unknown;
+  /** Of the body: what it weighs while it waits for the bus. */
+  readonly bytes: number;
+  readonly correlationId: string;
+  readonly traceparent: string | null;
+}
+
+/** An event as parsed JSON; `type` is its own, or the one that the call stands for. */
+export interface IngestItem {
+  readonly type: unknown;
+  readonly event: unknown;
+}
+
+export interface RefusedEvent {
+  readonly index: number;
+  readonly messageId: string | null;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export interface Acceptance {
+  /** Events that are durable on the bus, and those whose person did not consent, which are nowhere. */
+  readonly accepted: number;
+  readonly errors: readonly RefusedEvent[];
+  /** Of what went to the bus, in the order of the items. */
+  readonly messages: readonly BusMessage[];
+}
+
+export interface IngestLimits {
+  /** Of one key, or of the tokens of one workspace, counted over a few seconds, in each process. */
+  readonly eventsPerSecondMax: number;
+  /** Events that this process holds until the bus has them. */
+  readonly eventsInFlightMax: number;
+}
+
+/** What a second lacks, the seconds beside it may have left. */
+const burstSeconds = 5;
+const bytesInFlightMax = 64 * 1024 * 1024;
+const retryAfterSeconds = 1;
+
+/** The one way in for behaviour events, whether they come over HTTP or through the graph. */
+export class IngestService {
+  private eventsInFlight = 0;
+  private bytesInFlight = 0;
+  private readonly budgets: RateLimitStore;
+
+  constructor(
+    private readonly limits: IngestLimits,
+    private readonly bus: ServiceBus,
+    private readonly workspaces: WorkspaceStore,
+  ) {
+    const window = { points: limits.eventsPerSecondMax * burstSeconds, windowSeconds: burstSeconds };
+    this.budgets = RateLimitStore.open(window, undefined, () => undefined);
+  }
+
+  /** Throws RATE_LIMITED when the budget is overdrawn already, so that a flood is not even read. */
+  checkBudget(budget: string): Promise<void> {
+    return this.budgets.take(budget, 0);
+  }
+
+  /**
+   * Resolves when every event that is fine is durable on the bus; the others are told apart and hold up none. Throws RATE_LIMITED, and
+   * SERVICE_UNAVAILABLE when the bus does not answer or too much waits for it: then nothing was taken, or the repeat of what was is told by
+   * its messageId.
+   */
+  async accept(source: IngestSource, items: readonly IngestItem[]): Promise<Acceptance> {
+    await this.budgets.take(source.budget, items.length);
+    const release = this.admit(items.length, source.bytes);
+    try {
+      const errors: RefusedEvent[] = [];
+      const events = await this.read(source, items, errors);
+      const messages = events.flatMap(({ message }) => (message === 'withheld' ? [] : [message]));
+      if (messages.length > 0) await this.publish(messages);
+      ingestEventsTotal.inc({ outcome: 'accepted' }, messages.length);
+      ingestEventsTotal.inc({ outcome: 'withheld' }, events.length - messages.length);
+      ingestEventsTotal.inc({ outcome: 'refused' }, errors.length);
+      return { accepted: events.length, errors, messages };
+    } finally {
+      release();
+    }
+  }
+
+  private async read(source: IngestSource, items: readonly IngestItem[], errors: RefusedEvent[]): Promise<ReadEvent[]> {
+    const workspace = await this.workspaces.get(source.workspaceId);
+    const origin = { ...source, policy: workspace, retentionDays: workspace.retentionDays, receivedAtMs: Date.now() };
+    return items.flatMap(({ type, event }, index) => {
+      try {
+        return [readEvent(event, type, { ...origin, sentAt: source.sentAt })];
+      } catch (error) {
+        if (!isDomainError(error)) throw error;
+        errors.push({ index, messageId: messageIdOf(event), code: error.code, message: error.message });
+        return [];
+      }
+    });
+  }
+
+  private async publish(messages: readonly BusMessage[]): Promise<void> {
+    try {
+      await this.bus.publish(messages);
+    } catch (error) {
+      if (!isDomainError(error) || error.code !== 'SERVICE_UNAVAILABLE') throw error;
+      throw new DomainError(
+        'SERVICE_UNAVAILABLE',
+        'The event bus takes no events now; send them again',
+        { retryAfterSeconds },
+        { cause: error },
+      );
+    }
+  }
+
+  private admit(events: number, bytes: number): () => void {
+    if (this.eventsInFlight + events > this.limits.eventsInFlightMax || this.bytesInFlight + bytes > bytesInFlightMax) {
+      throw new DomainError('SERVICE_UNAVAILABLE', 'Too many events wait for the event bus; send them again', { retryAfterSeconds });
+    }
+    this.eventsInFlight += events;
+    this.bytesInFlight += bytes;
+    return () => {
+      this.eventsInFlight -= events;
+      this.bytesInFlight -= bytes;
+    };
+  }
+}
+
+const messageIdLengthMax = 256;
+const messageIdOf = (event: unknown): string | null => {
+  const id = (event as { messageId?: unknown } | null)?.messageId;
+  return typeof id === 'string' ? id.slice(0, messageIdLengthMax) : null;
+};

@@ -1,0 +1,98 @@
+import { DomainError } from '@pca/errors';
+import { activeTraceparent, sendProblem, type ServiceRequest } from '@pca/service-kit';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { IngestKeyService } from '../ingest-keys/ingest-key.service.js';
+import type { IngestKey } from '../ingest-keys/ingest-key.store.js';
+import type { Acceptance, IngestItem, IngestService } from './ingest.service.js';
+import { isObject, type Visitor } from './reading/event-context.js';
+import { ingestLimits } from './reading/event-limits.js';
+import { type EventType, eventTypes } from './reading/read-event.js';
+
+/**
+ * The calls of the Segment HTTP spec, as routes of Fastify's own: this is the hot path. The body is JSON, whatever of the two types it says
+ * that it is, and is parsed when a key in the header is known to be good.
+ */
+export const routeIngest = (fastify: FastifyInstance, ingest: IngestService, keys: IngestKeyService): void => {
+  void fastify.register((scope, _options, done) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser(['application/json', 'text/plain'], { parseAs: 'string' }, (_request, body, parsed) => parsed(null, body));
+    for (const call of [...eventTypes, 'batch'] as const) {
+      const route = {
+        bodyLimit: ingestLimits.batchBytes,
+        config: { ownAuthentication: true },
+        errorHandler: (error: unknown, request: ServiceRequest, reply: FastifyReply) => sendProblem(request, reply, error),
+      };
+      scope.post(`/v1/${call}`, route, async (request, reply) => {
+        const answer = await take(call, request, ingest, keys);
+        return reply.code(202).header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(answer));
+      });
+    }
+    done();
+  });
+};
+
+/** Throws what is wrong with the request, which for a single call is also what is wrong with its event. */
+const take = async (
+  call: EventType | 'batch',
+  request: ServiceRequest,
+  ingest: IngestService,
+  keys: IngestKeyService,
+): Promise<Pick<Acceptance, 'accepted' | 'errors'>> => {
+  const text = typeof request.body === 'string' ? request.body : '';
+  const given = keyOf(request.headers.authorization);
+  const early = given === undefined ? undefined : await admitted(ingest, keys, given);
+  const body = parseBody(text);
+  const { id, workspaceId } = early ?? (await admitted(ingest, keys, body['writeKey']));
+  const source = {
+    workspaceId,
+    budget: id,
+    visitor: visitorOf(request),
+    sentAt: body['sentAt'],
+    bytes: text.length,
+    correlationId: request.id,
+    traceparent: activeTraceparent(),
+  };
+  const { accepted, errors } = await ingest.accept(source, call === 'batch' ? batchOf(body) : [{ type: call, event: body }]);
+  const [first] = errors;
+  if (first && call !== 'batch') throw new DomainError(first.code, first.message, { messageId: first.messageId });
+  return { accepted, errors };
+};
+
+const admitted = async (ingest: IngestService, keys: IngestKeyService, key: unknown): Promise<IngestKey> => {
+  const known = await keys.verify(typeof key === 'string' ? key : undefined);
+  await ingest.checkBudget(known.id);
+  return known;
+};
+
+/** The key as basic-auth user, as Segment's libraries send it, or as bearer. */
+const keyOf = (authorization: string | undefined): string | undefined => {
+  const match = /^(Basic|Bearer) +([A-Za-z0-9._~+/=-]{1,512})$/i.exec(authorization ?? '');
+  if (!match?.[2]) return undefined;
+  return match[1]?.toLowerCase() === 'bearer' ? match[2] : Buffer.from(match[2], 'base64').toString().split(':')[0];
+};
+
+const parseBody = (text: string): Record<string, unknown> => {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    throw new DomainError('BAD_REQUEST', 'The body is no JSON');
+  }
+  if (!isObject(body)) throw new DomainError('BAD_USER_INPUT', 'The body is a JSON object');
+  return body;
+};
+
+const batchOf = ({ batch }: Record<string, unknown>): IngestItem[] => {
+  if (!Array.isArray(batch)) throw new DomainError('BAD_USER_INPUT', 'batch is an array of events');
+  if (batch.length > ingestLimits.batchEvents) {
+    throw new DomainError('PAYLOAD_TOO_LARGE', `A batch has at most ${ingestLimits.batchEvents} events, not ${batch.length}`);
+  }
+  return batch.map((event: unknown) => ({ type: isObject(event) ? event['type'] : undefined, event }));
+};
+
+/** A browser names its origin; what a server says of itself says nothing of the visitor. */
+const visitorOf = ({ headers }: ServiceRequest): Visitor => {
+  if (headers.origin === undefined) return {};
+  const forwarded = headers['x-forwarded-for'];
+  return { userAgent: headers['user-agent'], address: (Array.isArray(forwarded) ? forwarded[0] : forwarded)?.split(',')[0]?.trim() };
+};
