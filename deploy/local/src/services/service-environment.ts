@@ -1,4 +1,4 @@
-import { busDatabase, portOf, type ServiceSpec } from './service-registry.js';
+import { busDatabase, isOnBus, portOf, type ServiceSpec } from './service-registry.js';
 
 /**
  * What every service may see of the supervisor's own environment. Secrets of others are not among it: a service that needs one names it in
@@ -24,7 +24,12 @@ const passedOn = [
   '*_MAX',
 ];
 
-/** What only a service with a database may see besides: no other is on the bus. */
+/**
+ * What only those on the bus may see besides, for the broker's password is among it, and in BUS_URL that of the database server. A service
+ * without a database gets it when its project.json says `bus`: the gateway does, to publish its own usage. It is what strangers talk to, so
+ * that a hole in it opens this bus as well. On one machine all run as one user, who can read those passwords in the data folder anyway; where
+ * services are kept apart, the gateway is given an account that may append to the behaviour topic alone, or no bus.
+ */
 const passedOnToThoseOnTheBus = ['BUS', 'BUS_PARTITIONS', 'KAFKA_*'];
 
 export interface InstanceSettings {
@@ -65,15 +70,14 @@ const authVariables = ({ auth }: InstanceSettings): Record<string, string> => ({
   AUTH_AUDIENCE: auth.audience,
 });
 
-const databaseVariables = (database: string, { databaseUrl, kafkaBrokers }: InstanceSettings): Record<string, string> => ({
-  DATABASE_URL: databaseUrl(database),
+const busVariables = ({ databaseUrl, kafkaBrokers }: InstanceSettings): Record<string, string> => ({
   BUS_URL: databaseUrl(busDatabase),
   ...(kafkaBrokers === undefined ? {} : { KAFKA_BROKERS: kafkaBrokers }),
 });
 
 /** The whole environment of one service among all of them. */
 export const serviceEnvironment = (spec: ServiceSpec, all: readonly ServiceSpec[], settings: InstanceSettings): Record<string, string> => {
-  const patterns = [...passedOn, ...(spec.database === undefined ? [] : passedOnToThoseOnTheBus), ...spec.env];
+  const patterns = [...passedOn, ...(isOnBus(spec) ? passedOnToThoseOnTheBus : []), ...spec.env];
   const passed = Object.entries(settings.given).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && patterns.some((pattern) => matches(entry[0], pattern)),
   );
@@ -84,7 +88,8 @@ export const serviceEnvironment = (spec: ServiceSpec, all: readonly ServiceSpec[
     PORT: String(portOf(spec, settings)),
     APOLLO_TELEMETRY_DISABLED: 'true',
     ...authVariables(settings),
-    ...(spec.database === undefined ? {} : databaseVariables(spec.database, settings)),
+    ...(spec.database === undefined ? {} : { DATABASE_URL: settings.databaseUrl(spec.database) }),
+    ...(isOnBus(spec) ? busVariables(settings) : {}),
     ...(spec.edge ? edgeVariables(all, settings) : {}),
   };
 };

@@ -12,6 +12,8 @@ const metadataSchema = z.object({
     .string()
     .regex(/^[a-z][a-z0-9_]{0,62}$/)
     .optional(),
+  /** It is on the bus although it has no database; one that has is on it anyway. */
+  bus: z.boolean().default(false),
   /** It has a schema in the federated graph. */
   subgraph: z.boolean().default(false),
   /** It is what clients talk to: it gets PCA_PORT and the addresses of the others, starts last and stops first. */
@@ -51,6 +53,8 @@ export const readServices = (folder: string): ServiceSpec[] => {
   if (specs.length === 0) throw new OperatorError(`There is no service in ${folder}`);
   return specs.sort((one, other) => Number(one.edge) - Number(other.edge));
 };
+
+export const isOnBus = ({ database, bus }: ServiceSpec): boolean => bus || database !== undefined;
 
 /** The database names that the services and the bus between them need. */
 export const databasesOf = (specs: readonly ServiceSpec[]): string[] => [

@@ -43,6 +43,7 @@ it.each<[string, () => void, RegExp]>([
 it('passes on what is listed or named by the service, under names that stars may shorten', () => {
   add('one', service({ port: 8101, env: ['ONE_*', 'OPENAI_API_KEY'] }));
   add('two', service({ port: 8102, subgraph: true, database: 'two' }));
+  add('three', service({ port: 8103, bus: true }));
   add('edge', service({ port: 8000, edge: true }));
   const specs = readServices(folder);
   const given = {
@@ -89,6 +90,7 @@ it('passes on what is listed or named by the service, under names that stars may
   };
   expect(environments).toEqual([
     { ...always, SERVICE_NAME: 'one', PORT: '8101', ONE_X: '1', OPENAI_API_KEY: 'k' },
+    { ...always, ...onBus, SERVICE_NAME: 'three', PORT: '8103' },
     { ...always, ...onBus, SERVICE_NAME: 'two', PORT: '8102', DATABASE_URL: 'postgresql://u:p@h/two' },
     { ...always, SERVICE_NAME: 'edge', PORT: '8000', SUBGRAPH_TWO_URL: 'http://127.0.0.1:8102' },
   ]);
