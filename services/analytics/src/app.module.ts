@@ -4,6 +4,11 @@ import { Analytics, BehaviourResolver } from './behaviour/behaviour.resolver.js'
 import { type IngestLimits, IngestService } from './ingest/ingest.service.js';
 import { IngestKeyService } from './ingest-keys/ingest-key.service.js';
 import { IngestKeyStore } from './ingest-keys/ingest-key.store.js';
+import { PersonStore } from './persons/person.store.js';
+import { SessionStore } from './persons/session.store.js';
+import { Dictionary } from './timelines/dictionary.js';
+import { Partitions } from './timelines/rows/partitions.js';
+import { TimelineStore } from './timelines/timeline.store.js';
 import { WorkspaceStore } from './workspaces/workspace.store.js';
 
 export interface AppOptions {
@@ -23,6 +28,7 @@ export class AppModule {
       providers: [
         { provide: Database, useValue: database },
         BehaviourResolver,
+        Dictionary,
         IngestKeyService,
         IngestKeyStore,
         {
@@ -30,6 +36,10 @@ export class AppModule {
           inject: [WorkspaceStore],
           useFactory: (workspaces: WorkspaceStore) => new IngestService(ingest, bus, workspaces),
         },
+        Partitions,
+        PersonStore,
+        SessionStore,
+        TimelineStore,
         WorkspaceStore,
       ],
     };

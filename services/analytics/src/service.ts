@@ -6,6 +6,8 @@ import type { AnalyticsEnv } from './env.js';
 import { IngestService } from './ingest/ingest.service.js';
 import { routeIngest } from './ingest/route-ingest.js';
 import { IngestKeyService } from './ingest-keys/ingest-key.service.js';
+import { TimelineStore } from './timelines/timeline.store.js';
+import { trackedEventConsumer } from './timelines/tracked-event.consumer.js';
 import { workspaceConsumer } from './workspaces/workspace.consumer.js';
 import { WorkspaceStore } from './workspaces/workspace.store.js';
 
@@ -27,7 +29,7 @@ export const analyticsService = (env: AnalyticsEnv): ServiceDefinition => {
       const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
       routeIngest(fastify, app.get(IngestService), app.get(IngestKeyService));
     },
-    consumers: (app) => [workspaceConsumer(app.get(WorkspaceStore))],
+    consumers: (app) => [trackedEventConsumer(app.get(TimelineStore)), workspaceConsumer(app.get(WorkspaceStore))],
     background: () => {
       const timer = setInterval(() => {
         pruneIdempotencyKeys(database.pool).catch((err: unknown) => logger.warn({ err }, 'the sweep failed; it is tried again'));

@@ -50,6 +50,45 @@ const dictionarySql = `
   );
   create unique index dictionary_text on dictionary (workspace, kind, (decode(md5(text), 'hex')));
   create index dictionary_utm_campaign on dictionary (workspace, (lower(text::json ->> 'utmCampaign'))) where kind = 4;
+  -- Codes by place in the arrays: those that are there, and new ones, without a gap, as long as they are not over the text's maximum.
+  create function code_texts(in_workspaces int[], in_kinds int[], in_texts text[], in_maxima int[]) returns table (place int, code int)
+  language plpgsql as $$
+  #variable_conflict use_column
+  declare
+    pair record;
+  begin
+    for pair in
+      select t.workspace, t.kind, max(t.maximum) as maximum
+      from unnest(in_workspaces, in_kinds, in_texts, in_maxima) as t (workspace, kind, text, maximum)
+      where not exists (
+        select from dictionary d
+        where d.workspace = t.workspace and d.kind = t.kind and decode(md5(d.text), 'hex') = decode(md5(t.text), 'hex')
+      )
+      group by t.workspace, t.kind order by t.workspace, t.kind
+    loop
+      continue when exists (
+        select from dictionary d where d.workspace = pair.workspace and d.kind = pair.kind and d.code >= pair.maximum
+      );
+      -- Whoever codes texts of this kind at the same time waits, then finds these.
+      perform pg_advisory_xact_lock(7161629400000000000 + pair.workspace::bigint * 8 + pair.kind);
+      insert into dictionary (workspace, kind, code, text)
+      select pair.workspace, pair.kind, n.code, n.text from (
+        select t.text, (row_number() over (order by t.place) + (
+          select coalesce(max(d.code), 0) from dictionary d where d.workspace = pair.workspace and d.kind = pair.kind
+        ))::int as code
+        from unnest(in_workspaces, in_kinds, in_texts) with ordinality as t (workspace, kind, text, place)
+        where t.workspace = pair.workspace and t.kind = pair.kind and not exists (
+          select from dictionary d
+          where d.workspace = t.workspace and d.kind = t.kind and decode(md5(d.text), 'hex') = decode(md5(t.text), 'hex')
+        )
+      ) as n where n.code <= pair.maximum
+      on conflict do nothing;
+    end loop;
+    return query
+      select t.place::int, d.code from unnest(in_workspaces, in_kinds, in_texts) with ordinality as t (workspace, kind, text, place)
+      join dictionary d on d.workspace = t.workspace and d.kind = t.kind
+        and decode(md5(d.text), 'hex') = decode(md5(t.text), 'hex') and d.text = t.text;
+  end $$;
 `;
 
 /**
@@ -79,12 +118,42 @@ const personSql = `
   );
   create unique index session_name on session (workspace, name);
   create index session_person on session (person);
+  -- Numbers by place in the arrays, of those that are there and of new ones. Sorted, so that two at once never wait in a circle; those that are
+  -- there are not inserted again, because each attempt takes a number.
+  create function number_persons(in_workspaces int[], in_known boolean[], in_ids text[]) returns table (place int, id int)
+  language plpgsql as $$
+  #variable_conflict use_column
+  begin
+    insert into person (workspace, is_known, external_id)
+    select t.workspace, t.is_known, t.id from unnest(in_workspaces, in_known, in_ids) as t (workspace, is_known, id)
+    where not exists (
+      select from person p where p.workspace = t.workspace and p.external_id = t.id and p.is_known = t.is_known
+    )
+    order by t.workspace, t.id, t.is_known
+    on conflict do nothing;
+    return query
+      select t.place::int, p.id from unnest(in_workspaces, in_known, in_ids) with ordinality as t (workspace, is_known, id, place)
+      join person p on p.workspace = t.workspace and p.external_id = t.id and p.is_known = t.is_known;
+  end $$;
+  create function number_sessions(in_workspaces int[], in_names text[], in_persons int[]) returns table (place int, id int)
+  language plpgsql as $$
+  #variable_conflict use_column
+  begin
+    insert into session (workspace, name, person)
+    select t.workspace, t.name, t.person from unnest(in_workspaces, in_names, in_persons) as t (workspace, name, person)
+    where not exists (select from session s where s.workspace = t.workspace and s.name = t.name)
+    order by t.workspace, t.name
+    on conflict do nothing;
+    return query
+      select t.place::int, s.id from unnest(in_workspaces, in_names) with ordinality as t (workspace, name, place)
+      join session s on s.workspace = t.workspace and s.name = t.name;
+  end $$;
 `;
 
 /**
  * The source of truth of what happened, a partition for each UTC day. Codes are of `dictionary`; `session` 0: the client named none;
- * `properties` are the values of the shape's names as a JSON array, or with shape 0 a JSON object. `message` is the messageId in UTF-8, which
- * breaks ties of `at` and `received_at`. Columns stand by their alignment.
+ * `properties` are the values of the shape's names as a JSON array, or with shape 0 a JSON object. `message` breaks ties of `at` and
+ * `received_at`: the messageId in UTF-8, or for a UUID a zero byte and its 16 bytes. Columns stand by their alignment.
  */
 const eventSql = `
   create table event (
@@ -110,7 +179,20 @@ const eventSql = `
     day int not null
   );
   create unique index seen_message_digest on seen_message (digest);
-  create index seen_message_day on seen_message using brin (day);
+  -- Partitions of days, numbered from 1970-01-01. Attaching one waits for no reader and no writer; creating it as a part would wait for all.
+  create function ensure_event_days(in_days int[]) returns void language plpgsql as $$
+  declare
+    day date;
+    part text;
+  begin
+    perform pg_advisory_xact_lock(7161629399);
+    for day in select date '1970-01-01' + n from unnest(in_days) as t (n) order by n loop
+      part := 'event_' || to_char(day, 'YYYYMMDD');
+      continue when exists (select from pg_inherits where inhparent = 'event'::regclass and inhrelid = to_regclass(part));
+      execute format('create table if not exists %I (like event including defaults including constraints including indexes)', part);
+      execute format('alter table event attach partition %I for values from (%L) to (%L)', part, day || ' 00:00+00', day + 1 || ' 00:00+00');
+    end loop;
+  end $$;
 `;
 
 const erasureSql = `
@@ -151,5 +233,6 @@ export class Analytics1763900000000 implements MigrationInterface {
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`drop table event, seen_message, session, person, dictionary, tombstone, erasure, erasure_person, ingest_key, workspace,
       inbox, consumer_group, outbox, outbox_dead, idempotency_key`);
+    await runner.query('drop function code_texts, number_persons, number_sessions, ensure_event_days');
   }
 }

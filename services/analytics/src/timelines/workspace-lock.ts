@@ -1,4 +1,4 @@
-import type { PoolClient } from 'pg';
+import type { PoolClient, QueryResult } from 'pg';
 
 /**
  * Namespace of the advisory locks that keep writers and erasures apart: a writer takes the lock of its workspace's number shared, an erasure
@@ -6,9 +6,20 @@ import type { PoolClient } from 'pg';
  */
 export const workspaceLockNamespace = 0x70636177;
 
-/** Waits for an erasure under way; lowest number first, so that two writers and an erasure never wait in a circle. */
-export const lockWorkspacesShared = async (client: Pick<PoolClient, 'query'>, numbers: readonly number[]): Promise<void> => {
+/**
+ * Waits for an erasure under way, and answers with how many there have been by workspace. Lowest number first, so that two writers and an
+ * erasure never wait in a circle.
+ */
+export const lockWorkspacesShared = async (
+  client: Pick<PoolClient, 'query'>,
+  numbers: Iterable<number>,
+): Promise<ReadonlyMap<number, number>> => {
   const sorted = [...new Set(numbers)].sort((a, b) => a - b);
-  // One statement for each: the order of calls inside one statement is the planner's.
-  for (const number of sorted) await client.query('select pg_advisory_xact_lock_shared($1, $2)', [workspaceLockNamespace, number]);
+  if (sorted.length === 0) return new Map();
+  // A statement for each, since the order of calls inside one is the planner's, and one more for the count, since a statement sees what was
+  // committed when it began. All of them go in one message.
+  const locks = sorted.map((number) => `select pg_advisory_xact_lock_shared(${workspaceLockNamespace}, ${number})`);
+  const count = `select number, erasures from workspace where number in (${sorted.join(', ')})`;
+  const results = (await client.query([...locks, count].join(';\n'))) as unknown as QueryResult<{ number: number; erasures: number }>[];
+  return new Map(results.at(-1)?.rows.map(({ number, erasures }) => [number, erasures]));
 };

@@ -1,0 +1,52 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '@pca/service-kit';
+import type pg from 'pg';
+import { NumberCache } from '../timelines/number-cache.js';
+
+const charactersMax = 16_000_000;
+
+/** An id that a client named. */
+export interface Identity {
+  readonly isKnown: boolean;
+  readonly id: string;
+}
+
+/** A workspace as it was when a batch began: what is remembered of its ids holds until somebody is erased. */
+export interface WorkspaceState {
+  readonly number: number;
+  readonly erasures: number;
+}
+
+export interface PersonTerm extends Identity {
+  readonly workspace: WorkspaceState;
+}
+
+export const personKey = ({ workspace, isKnown, id }: PersonTerm): string =>
+  `${workspace.number}.${workspace.erasures}${isKnown ? 'u' : 'a'}${id}`;
+
+/** The persons behind the ids that clients name. */
+@Injectable()
+export class PersonStore {
+  private readonly cache = new NumberCache(charactersMax);
+
+  constructor(private readonly database: Database) {}
+
+  /**
+   * Numbers of persons by `personKey`; those that are new are made, in a transaction of its own. The caller holds the lock of their
+   * workspaces. Ids must be storable.
+   */
+  async numbers(terms: Iterable<PersonTerm>): Promise<ReadonlyMap<string, number>> {
+    const wanted = new Map<string, PersonTerm>();
+    for (const term of terms) wanted.set(personKey(term), term);
+    return this.cache.numbers(wanted, (missing) => findOrMake(this.database.pool, missing));
+  }
+}
+
+const findOrMake = async (pool: pg.Pool, terms: readonly PersonTerm[]): Promise<readonly (number | undefined)[]> => {
+  const { rows } = await pool.query<{ id: number }>('select id from number_persons($1, $2, $3) as t (place, id) order by place', [
+    terms.map(({ workspace }) => workspace.number),
+    terms.map(({ isKnown }) => isKnown),
+    terms.map(({ id }) => id),
+  ]);
+  return rows.map(({ id }) => id);
+};

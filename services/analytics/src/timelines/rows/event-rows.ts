@@ -1,0 +1,69 @@
+import type { PoolClient } from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
+
+/** A row of `event`. */
+export interface EventRow {
+  /** Milliseconds since 1970, as is `receivedAt`. */
+  readonly at: number;
+  readonly receivedAt: number;
+  readonly workspace: number;
+  readonly person: number;
+  readonly session: number;
+  readonly name: number;
+  readonly page: number;
+  readonly resource: number;
+  readonly context: number;
+  readonly shape: number;
+  readonly isBot: boolean;
+  readonly message: Buffer;
+  readonly properties: string;
+}
+
+const columns = 'at, received_at, workspace, person, session, name, page, resource, context, shape, is_bot, message, properties';
+
+const numbers = ['workspace', 'person', 'session', 'name', 'page', 'resource', 'context', 'shape'] as const;
+
+/** Writes rows by COPY, in the client's transaction. */
+export const copyRows = async (client: PoolClient, rows: readonly EventRow[]): Promise<void> => {
+  const stream = client.query(copyFrom(`copy event (${columns}) from stdin (format binary)`));
+  await new Promise<void>((resolve, reject) => {
+    stream.once('finish', resolve).once('error', reject);
+    stream.end(encodeRows(rows));
+  });
+};
+
+const signature = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
+const columnCount = 13;
+const fixedBytes = 2 + columnCount * 4 + 2 * 8 + numbers.length * 4 + 1;
+
+/** In the binary format of COPY (https://www.postgresql.org/docs/current/sql-copy.html). */
+export const encodeRows = (rows: readonly EventRow[]): Buffer => {
+  const size = rows.reduce((sum, { message, properties }) => sum + fixedBytes + message.length + Buffer.byteLength(properties), 0);
+  const buffer = Buffer.allocUnsafe(signature.length + size + 2);
+  let place = signature.copy(buffer);
+  for (const row of rows) {
+    place = buffer.writeInt16BE(columnCount, place);
+    place = writeTime(buffer, row.at, place);
+    place = writeTime(buffer, row.receivedAt, place);
+    for (const name of numbers) {
+      place = buffer.writeInt32BE(4, place);
+      place = buffer.writeInt32BE(row[name], place);
+    }
+    place = buffer.writeInt32BE(1, place);
+    place = buffer.writeUInt8(row.isBot ? 1 : 0, place);
+    place = buffer.writeInt32BE(row.message.length, place);
+    place += row.message.copy(buffer, place);
+    const bytes = buffer.write(row.properties, place + 4);
+    buffer.writeInt32BE(bytes, place);
+    place += 4 + bytes;
+  }
+  buffer.writeInt16BE(-1, place);
+  return buffer;
+};
+
+const postgresEpochMs = Date.UTC(2000, 0, 1);
+
+const writeTime = (buffer: Buffer, ms: number, place: number): number => {
+  buffer.writeInt32BE(8, place);
+  return buffer.writeBigInt64BE(BigInt(ms - postgresEpochMs) * 1_000n, place + 4);
+};
