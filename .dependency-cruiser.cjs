@@ -46,7 +46,21 @@ module.exports = {
         "Another library is imported by its package name, which is its index; what the index does not name is the library's own. (Tests share with tests.)",
       severity: 'error',
       from: { path: '^(?:libs|services|deploy)/([^/]+)/' },
-      to: { path: '^libs/(?!$1/)', pathNot: '^libs/[^/]+/(src/index\\.ts$|test/)' },
+      to: { path: '^libs/(?!$1/)', pathNot: '^libs/([^/]+/(src/index\\.ts$|test/)|sdk/src/node\\.ts$)' },
+    },
+    {
+      name: 'the-sdk-stands-alone',
+      comment: 'It is published and runs in pages: nothing comes with it, and its core and browser part know no Node.',
+      severity: 'error',
+      from: { path: '^libs/sdk/src/', pathNot: `^libs/sdk/src/node/|${test}` },
+      to: { pathNot: '^libs/sdk/src/' },
+    },
+    {
+      name: 'the-sdk-has-one-core',
+      comment: 'What browser and Node share knows neither; they do not know each other.',
+      severity: 'error',
+      from: { path: '^libs/sdk/src/(core|browser|node)/', pathNot: test },
+      to: { path: '^libs/sdk/src/(core|browser|node)/', pathNot: '^libs/sdk/src/($1|core)/' },
     },
     {
       name: 'only-tests-import-testing',

@@ -10,6 +10,7 @@ export default defineConfig({
     alias: [
       // The file that Node takes: by its "module" field graphql would be loaded twice, and its two copies refuse each other's types.
       { find: /^graphql$/, replacement: fileURLToPath(new URL('./node_modules/graphql/index.js', import.meta.url)) },
+      { find: /^@pca\/sdk\/node$/, replacement: fileURLToPath(new URL('./libs/sdk/src/node.ts', import.meta.url)) },
       ...libs.map((name) => ({
         find: new RegExp(`^@pca/${name}$`),
         replacement: fileURLToPath(new URL(`./libs/${name}/src/index.ts`, import.meta.url)),

@@ -18,6 +18,7 @@ const steps = [
     ['--write', '--log-level', 'warn', code],
   ],
   ['types', 'typescript/bin/tsc', ['-p', 'tsconfig.spec.json']],
+  ['types in a browser', 'typescript/bin/tsc', ['-p', 'libs/sdk/tsconfig.spec.json']],
   ['style', 'eslint/bin/eslint.js', [...cache('eslint'), '--cache-strategy', 'content', '.'], ['--fix', '.']],
   ['boundaries', 'dependency-cruiser/bin/dependency-cruise.mjs', ['--config', '.dependency-cruiser.cjs', ...folders]],
   ['unused', 'knip/bin/knip.js', ['--no-config-hints']],
