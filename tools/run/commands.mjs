@@ -63,6 +63,7 @@ const soak = async (args) => {
 export const commands = {
   start: local('start', { apart: true }),
   token: local('token'),
+  'ingest-key': local('ingest-key'),
   import: local('import'),
   redrive: local('redrive'),
   replay: local('replay'),

@@ -7,6 +7,7 @@ type Command = (args: readonly string[]) => Promise<number>;
 const commands: Readonly<Record<string, Command>> = {
   start: async (args) => (await import('./commands/start.js')).start(args),
   token: async (args) => (await import('./commands/token.js')).token(args),
+  'ingest-key': async (args) => (await import('./commands/ingest-key.js')).ingestKey(args),
   import: async (args) => (await import('./commands/import.js')).importFile(args),
   redrive: async (args) => (await import('./commands/redrive.js')).redrive(args),
   replay: async (args) => (await import('./commands/replay.js')).replay(args),

@@ -39,6 +39,14 @@ export const summary = (input: SummaryInput): { lines: string[]; fields: Record<
           ['GraphQL', `${gatewayUrl}/graphql`],
         ]
       : []),
+    ...(token && hasEdge && services.some(({ name }) => name === 'analytics')
+      ? [
+          [
+            'Events',
+            `curl -u $(npm run --silent ingest-key): ${gatewayUrl}/v1/track -H 'content-type: application/json' -d '{"userId": "ann", "event": "Signed Up"}'`,
+          ],
+        ]
+      : []),
     ['Data', paths.data],
     ['Logs', paths.logs],
     ...(token ? [['Token', `admin of workspace ${token.workspace}, for 24 hours, also in ${paths.token}:`]] : []),
