@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { validate, version } from 'uuid';
 import { z } from 'zod';
 import { campaignDeleted, defineEvent, eventDefinitions, isRole, makeEvent, parseEvent, roleScopes, scopes } from './index.js';
 
@@ -9,6 +10,16 @@ it('makes an envelope that parses back to the same event', () => {
   const message = makeEvent(campaignDeleted, payload, context);
   expect(message).toMatchObject({ topic: 'campaigns.events.v1', key: payload.campaignId });
   expect(parseEvent(JSON.parse(JSON.stringify(message.envelope)))).toEqual(message.envelope);
+});
+
+// Broken by: a clock in another unit or width, a version or variant put over the wrong digits, randomness that repeats.
+it('gives each event a UUIDv7 of its time', () => {
+  const ids = Array.from({ length: 1_000 }, () => makeEvent(campaignDeleted, payload, context).envelope);
+  for (const { id, receivedAt } of ids) {
+    expect(validate(id) && version(id) === 7, id).toBe(true);
+    expect(parseInt(id.replace('-', '').slice(0, 12), 16)).toBe(Date.parse(receivedAt));
+  }
+  expect(new Set(ids.map(({ id }) => id)).size).toBe(ids.length);
 });
 
 it('refuses a payload that breaks its contract, at the producer and at the consumer', () => {
