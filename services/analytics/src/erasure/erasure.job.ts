@@ -1,0 +1,79 @@
+import { behaviourTopic, deadLetterTopicOf } from '@pca/contracts';
+import type { ServiceBus } from '@pca/service-kit';
+import type { Connection } from '../retention/connection.js';
+import { dayPartitions } from '../retention/day-partitions.js';
+
+/** Persons whose events are looked for at once. */
+const personsAtOnceMax = 500;
+/** Rows of one transaction: some ten milliseconds. */
+const rowsAtOnceMax = 5_000;
+
+/**
+ * The bus drops a message with the day in which it was sent, when that is seven days old; another day is for clocks and for consumers that
+ * are behind.
+ */
+export const busKeepsDays = 9;
+/** Dead letters are carried on until they are thirty days old, and then dropped like messages. */
+export const deadLettersKeepDays = 40;
+
+/** Does in the background what erasures ask for, piece by piece; its state is in the database, so that it goes on wherever it ended. */
+export class ErasureJob {
+  constructor(private readonly bus: ServiceBus) {}
+
+  /** Goes on with every erasure, while `goOn` says so. At most one process may be at it. */
+  async work(connection: Connection, goOn: () => boolean): Promise<void> {
+    const { rows: open } = await connection.query<{ id: string }>(`select id from erasure where state = 'ERASING' order by requested_at`);
+    for (const { id } of open) {
+      while (goOn() && (await this.deleteSome(connection, id, goOn)));
+      if (!goOn()) return;
+      await this.declareClean(connection, id);
+    }
+  }
+
+  /** Deletes what there is of some persons; false when there are none left. */
+  private async deleteSome(connection: Connection, erasure: string, goOn: () => boolean): Promise<boolean> {
+    const { rows } = await connection.query<{ person: number }>(
+      `select person from erasure_person where erasure = $1 order by person limit ${personsAtOnceMax}`,
+      [erasure],
+    );
+    if (rows.length === 0) return false;
+    const persons = rows.map(({ person }) => person);
+    for (const { table } of await dayPartitions(connection)) {
+      // The count is kept in the statement that deletes, so that it is right whenever the process dies.
+      const some = `with gone as (
+          delete from ${table} where ctid = any (array(select ctid from ${table} where person = any ($2::int[]) limit ${rowsAtOnceMax}))
+          returning 1
+        ), n as (select count(*) as n from gone)
+        update erasure set events_deleted = events_deleted + n from n where id = $1 and n > 0`;
+      while (goOn() && ((await connection.query(some, [erasure, persons])).rowCount ?? 0) > 0);
+    }
+    const sessions = `delete from session where id = any (array(select id from session where person = any ($1::int[]) limit ${rowsAtOnceMax}))`;
+    while (goOn() && ((await connection.query(sessions, [persons])).rowCount ?? 0) > 0);
+    if (goOn()) await connection.query('delete from erasure_person where erasure = $1 and person = any ($2::int[])', [erasure, persons]);
+    return true;
+  }
+
+  /** The stores are clean when the ids have left the outbox too. */
+  private async declareClean(connection: Connection, erasure: string): Promise<void> {
+    await connection.query(
+      `update erasure e set state = 'WAITING_FOR_BUS', stores_clean_at = clock_timestamp() where id = $1 and state = 'ERASING'
+       and not exists (select from outbox o where o.enqueued_at <= e.requested_at)`,
+      [erasure],
+    );
+  }
+
+  /** Says of erasures that they are done, when the bus has dropped what it had. SERVICE_UNAVAILABLE when the bus does not answer. */
+  async finish(connection: Connection): Promise<void> {
+    const waited = (days: number): string => `state = 'WAITING_FOR_BUS' and stores_clean_at < now() - interval '${days} days'`;
+    const done = async (days: number): Promise<unknown> =>
+      connection.query(`update erasure set state = 'DONE', done_at = clock_timestamp() where ${waited(days)}`);
+    await done(deadLettersKeepDays);
+    const { rows } = await connection.query(`select from erasure where ${waited(busKeepsDays)} limit 1`);
+    if (rows.length > 0 && !(await this.keepsDeadLetters())) await done(busKeepsDays);
+  }
+
+  private async keepsDeadLetters(): Promise<boolean> {
+    const kept = await (await this.bus.open()).offsets(deadLetterTopicOf(behaviourTopic));
+    return kept.some(({ start, end }) => end > start);
+  }
+}

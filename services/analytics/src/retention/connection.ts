@@ -1,0 +1,20 @@
+import type { PoolClient } from 'pg';
+
+/** What deletes goes by one connection: it holds the lock under which only one process deletes. */
+export type Connection = Pick<PoolClient, 'query'>;
+
+/** Asked between two pieces whether to go on; may do something more urgent first. */
+export type GoOn = () => Promise<boolean>;
+
+/** Works in one transaction of this connection. */
+export const inTransaction = async <T>(connection: Connection, work: () => Promise<T>): Promise<T> => {
+  await connection.query('begin');
+  try {
+    const result = await work();
+    await connection.query('commit');
+    return result;
+  } catch (error) {
+    await connection.query('rollback').catch(() => undefined);
+    throw error;
+  }
+};
