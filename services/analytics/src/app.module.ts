@@ -1,6 +1,9 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Database, type Logger, type ServiceBus, subgraphModule } from '@pca/service-kit';
 import { Analytics, BehaviourResolver } from './behaviour/behaviour.resolver.js';
+import { ErasureResolver } from './erasure/erasure.resolver.js';
+import { ErasureService } from './erasure/erasure.service.js';
+import { ErasureStore } from './erasure/erasure.store.js';
 import { type IngestLimits, IngestService } from './ingest/ingest.service.js';
 import { IngestKeyService } from './ingest-keys/ingest-key.service.js';
 import { IngestKeyStore } from './ingest-keys/ingest-key.store.js';
@@ -9,6 +12,8 @@ import { SessionStore } from './persons/session.store.js';
 import { Dictionary } from './timelines/dictionary.js';
 import { Partitions } from './timelines/rows/partitions.js';
 import { TimelineStore } from './timelines/timeline.store.js';
+import { RetentionResolver } from './retention/retention.resolver.js';
+import { RetentionService } from './retention/retention.service.js';
 import { WorkspaceStore } from './workspaces/workspace.store.js';
 
 export interface AppOptions {
@@ -29,6 +34,9 @@ export class AppModule {
         { provide: Database, useValue: database },
         BehaviourResolver,
         Dictionary,
+        ErasureResolver,
+        ErasureService,
+        ErasureStore,
         IngestKeyService,
         IngestKeyStore,
         {
@@ -40,6 +48,8 @@ export class AppModule {
         PersonStore,
         SessionStore,
         TimelineStore,
+        RetentionResolver,
+        RetentionService,
         WorkspaceStore,
       ],
     };
