@@ -3,11 +3,14 @@ import type { FastifyInstance } from 'fastify';
 import { AppModule } from './app.module.js';
 import { openDatabase } from './data-source.js';
 import type { AnalyticsEnv } from './env.js';
+import { ErasureJob } from './erasure/erasure.job.js';
 import { IngestService } from './ingest/ingest.service.js';
 import { routeIngest } from './ingest/route-ingest.js';
 import { IngestKeyService } from './ingest-keys/ingest-key.service.js';
 import { TimelineStore } from './timelines/timeline.store.js';
 import { trackedEventConsumer } from './timelines/tracked-event.consumer.js';
+import { Deletions } from './retention/deletions.js';
+import { RetentionSweep } from './retention/retention.sweep.js';
 import { workspaceConsumer } from './workspaces/workspace.consumer.js';
 import { WorkspaceStore } from './workspaces/workspace.store.js';
 
@@ -31,12 +34,14 @@ export const analyticsService = (env: AnalyticsEnv): ServiceDefinition => {
     },
     consumers: (app) => [trackedEventConsumer(app.get(TimelineStore)), workspaceConsumer(app.get(WorkspaceStore))],
     background: () => {
+      const deletions = new Deletions(database, new ErasureJob(bus), new RetentionSweep(), logger);
+      deletions.start();
       const timer = setInterval(() => {
         pruneIdempotencyKeys(database.pool).catch((err: unknown) => logger.warn({ err }, 'the sweep failed; it is tried again'));
       }, sweepMs);
       return Promise.resolve(() => {
         clearInterval(timer);
-        return Promise.resolve();
+        return deletions.stop();
       });
     },
   };
