@@ -16,7 +16,7 @@ describe('namesOf', () => {
     expect(namesOf('anomalies', 1, 1)).toMatchObject({ readScope: 'anomalies:read', writeScope: 'anomalies:write' });
     expect(namesOf('chaos', 1, 1)).toMatchObject({ readScope: 'chaos:read', writeScope: 'chaos:run' });
     expect(namesOf('voice', 1, 1)).toMatchObject({ readScope: 'voice:use', writeScope: 'voice:use' });
-    expect(namesOf('analytics', 1, 1)).toMatchObject({ readScope: 'analytics:read', writeScope: 'workspace:admin' });
+    expect(namesOf('analytics', 1, 1)).toMatchObject({ readScope: 'analytics:read', writeScope: 'analytics:write' });
     expect(namesOf('widgets', 1, 1)).toMatchObject({ readScope: 'workspace:admin', writeScope: 'workspace:admin' });
   });
 });

@@ -3,6 +3,7 @@ export {
   defineEvent,
   eventDefinitionOf,
   eventDefinitions,
+  makeCheckedEvent,
   makeEvent,
   parseEvent,
   unknownEvent,

@@ -5,6 +5,7 @@ export const scopes = [
   'campaigns:read',
   'campaigns:write',
   'analytics:read',
+  'analytics:write',
   'anomalies:read',
   'anomalies:write',
   'voice:use',
@@ -17,7 +18,7 @@ export type Scope = (typeof scopes)[number];
 
 const viewer: readonly Scope[] = ['campaigns:read', 'analytics:read', 'anomalies:read'];
 const analyst: readonly Scope[] = [...viewer, 'voice:use', 'anomalies:write'];
-const editor: readonly Scope[] = [...analyst, 'campaigns:write'];
+const editor: readonly Scope[] = [...analyst, 'campaigns:write', 'analytics:write'];
 const owner: readonly Scope[] = [...editor, 'workspace:admin'];
 
 /** viewer to owner belong to a workspace; sre and admin to the platform, because chaos touches everybody. */

@@ -15,6 +15,7 @@ import { startMessaging } from './messaging/start-messaging.js';
 import { type Logger, nestLogger } from './observability/logger.js';
 import { startMetrics } from './observability/metrics.js';
 import { startTracing } from './observability/tracing.js';
+import type { ServiceCommand } from './service-command.js';
 
 export interface ServiceDefinition {
   name: string;
@@ -29,6 +30,8 @@ export interface ServiceDefinition {
   bodyBytesMax?: number;
   /** Routes and parsers that must be there before Nest's own. */
   prepare?: (app: NestFastifyApplication, health: Health) => Promise<void> | void;
+  /** What its program does instead of serving, by the first argument, beside the commands that every service has. */
+  commands?: Readonly<Record<string, ServiceCommand>>;
   /** Starts what works in the background; returns how to stop it, which must drain. */
   background?: (app: NestFastifyApplication, health: Health) => Promise<() => Promise<void>>;
 }

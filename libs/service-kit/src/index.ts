@@ -2,6 +2,7 @@ export {
   ensureLocalIssuer,
   localAudience,
   localIssuerName,
+  localSecret,
   localWorkspaceId,
   type LocalIssuer,
   type TokenRequest,
@@ -33,6 +34,7 @@ export {
   on,
 } from './consumers/consumer.js';
 export { beginReplay, replayProgress, type ReplayOptions, type ReplayProgress } from './consumers/replay.js';
+export { type BehaviourEvent, type BehaviourSource, publishBehaviour } from './messaging/publish-behaviour.js';
 export { ServiceBus } from './messaging/service-bus.js';
 export { type RunningConsumers, startConsumers } from './consumers/start-consumers.js';
 export { startMessaging } from './messaging/start-messaging.js';
@@ -40,4 +42,5 @@ export { createLogger, type Logger } from './observability/logger.js';
 export { boundedLabel, counter, gauge, graphqlErrorsTotal, graphqlOperationSeconds, histogram, registry } from './observability/metrics.js';
 export { activeTraceparent, inSpan, SpanKind, startTracing, tracingEnabled } from './observability/tracing.js';
 export { run } from './run.js';
+export { readOptions, type ServiceCommand } from './service-command.js';
 export { Seam, seams } from './seams.js';

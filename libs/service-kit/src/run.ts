@@ -3,11 +3,11 @@ import { replayCommand } from './consumers/replay-command.js';
 import { redriveOutboxCommand } from './messaging/redrive-outbox-command.js';
 import { runServiceCommand, type ServiceCommand } from './service-command.js';
 
-const commands: Readonly<Record<string, ServiceCommand>> = { replay: replayCommand, 'redrive-outbox': redriveOutboxCommand };
+const ownCommands: Readonly<Record<string, ServiceCommand>> = { replay: replayCommand, 'redrive-outbox': redriveOutboxCommand };
 
 /**
- * For main.ts: a service that cannot start says why in one line and exits 1. With `replay` or `redrive-outbox` as its first argument the
- * program does that instead of serving.
+ * For main.ts: a service that cannot start says why in one line and exits 1. With the name of a command as its first argument (`replay`,
+ * `redrive-outbox`, or one of the service) the program does that instead of serving.
  */
 export const run = (definition: ServiceDefinition): void => {
   for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
@@ -17,6 +17,7 @@ export const run = (definition: ServiceDefinition): void => {
     });
   }
   const [name = '', ...args] = process.argv.slice(2);
+  const commands = { ...definition.commands, ...ownCommands };
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command) return void runServiceCommand(command, definition, args).then((code) => process.exit(code));
   bootstrap(definition).catch((error: unknown) => {

@@ -1,5 +1,6 @@
+import { createHmac } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Role, roleScopes, workspaceIdSchema } from '@pca/contracts';
 import { exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose';
 
@@ -10,6 +11,7 @@ export const localAudience = 'pca-agent';
 
 const keyId = 'local';
 const algorithm = 'ES256';
+const privateFileName = 'private.jwk.json';
 
 export interface TokenRequest {
   role: Role;
@@ -31,7 +33,7 @@ export interface LocalIssuer {
  * Made on first use. Never for production: whoever reads the folder may sign any token.
  */
 export const ensureLocalIssuer = async (folder: string): Promise<LocalIssuer> => {
-  const privateFile = join(folder, 'private.jwk.json');
+  const privateFile = join(folder, privateFileName);
   const jwksFile = join(folder, 'jwks.json');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const jwk = (await readJwk(privateFile)) ?? (await makeKey(privateFile));
@@ -52,6 +54,13 @@ export const ensureLocalIssuer = async (folder: string): Promise<LocalIssuer> =>
         .setExpirationTime(Math.floor(Date.now() / 1000) + ttlSeconds)
         .sign(key),
   };
+};
+
+/** A secret of the local issuer for one purpose, the same as long as its key pair; `jwksFile` as in LocalIssuer. */
+export const localSecret = async (jwksFile: string, purpose: string): Promise<Buffer> => {
+  const { d } = (await readJwk(join(dirname(jwksFile), privateFileName))) ?? {};
+  if (!d) throw new Error('The local issuer has no key');
+  return createHmac('sha256', d).update(purpose).digest();
 };
 
 const readJwk = async (file: string): Promise<JWK | undefined> => {

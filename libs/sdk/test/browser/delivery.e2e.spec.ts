@@ -1,0 +1,252 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BrowserOptions } from '@pca/sdk';
+import { requires } from '@pca/testing';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type ProtocolServer, startProtocolServer } from '../protocol-server.js';
+import {
+  executablePath,
+  hasChromium,
+  makeProfile,
+  removeProfile,
+  type RunningBrowser,
+  type Site,
+  startBrowser,
+  startSite,
+} from './browser-harness.js';
+
+const never = 3_600_000;
+
+describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath}`))('a queue in a browser', () => {
+  let profile: string;
+  let browser: RunningBrowser;
+  let site: Site;
+  let server: ProtocolServer;
+
+  beforeAll(async () => {
+    [profile, site, server] = await Promise.all([makeProfile(), startSite(), startProtocolServer()]);
+    browser = await startBrowser(profile);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await site?.stop();
+    await server?.stop();
+    await removeProfile(profile);
+  });
+
+  afterEach(async () => {
+    server.reply = undefined;
+    await browser.context.setOffline(false);
+    for (const page of browser.context.pages()) await page.close();
+  });
+
+  const optionsOf = (writeKey: string, more: Partial<BrowserOptions> = {}): BrowserOptions => ({
+    endpoint: server.url,
+    writeKey,
+    flushIntervalMs: 20,
+    ...more,
+  });
+  /** Each test has a site, and so a localStorage, of its own, by its key. */
+  const open = async (key: string, more: Partial<BrowserOptions> = {}, host = `${key}.localhost`): Promise<Page> => {
+    const page = await browser.context.newPage();
+    await page.goto(site.url(host, optionsOf(key, more)));
+    await page.waitForFunction(() => window.client);
+    return page;
+  };
+  const track = (page: Page, names: string[]): Promise<(string | undefined)[]> =>
+    page.evaluate((all) => Promise.all(all.map((name) => window.client.track(name))), names);
+  const stored = (page: Page): Promise<string[]> =>
+    page.evaluate(() =>
+      Object.keys(localStorage)
+        .filter((key) => key.includes(':e:'))
+        .map((key) => key.split(':e:')[1]!)
+        .sort(),
+    );
+  const numbered = (name: string, count: number): string[] => Array.from({ length: count }, (_, index) => `${name}-${index}`);
+  const down = (key: string): void => {
+    server.reply = ({ writeKey }) => (writeKey === key ? { status: 503 } : { status: 202 });
+  };
+
+  // Broken by: a preflight (a request that is not CORS-simple), credentials, an order that is not the one of the calls.
+  it('sends without a question beforehand', async () => {
+    const page = await open('plain');
+    const ids = await track(page, numbered('event', 250));
+    await expect.poll(() => server.ids('plain')).toEqual(ids);
+    expect(server.names('plain')).toEqual(numbered('event', 250));
+    expect(new Set(server.methods)).toEqual(new Set(['POST']));
+    const [batch] = server.batches;
+    expect(batch!.headers).toMatchObject({ 'content-type': 'text/plain' });
+    expect(batch!.headers).not.toHaveProperty('cookie');
+    expect(Math.max(...server.batches.map((each) => each.batch.length))).toBe(100);
+    await expect.poll(() => stored(page)).toEqual([]);
+  });
+
+  // Broken by: events that are given up while there is no network, or a back-off that sleeps on when it is back.
+  it('waits while the browser is offline and goes on when it is online', async () => {
+    const page = await open('offline');
+    await browser.context.setOffline(true);
+    const ids = await track(page, numbered('offline', 3));
+    await page.evaluate(() => window.client.flush());
+    expect(await stored(page)).toEqual(ids);
+    await browser.context.setOffline(false);
+    await expect.poll(() => server.ids('offline')).toEqual(ids);
+    await expect.poll(() => stored(page)).toEqual([]);
+  });
+
+  // Broken by: a queue that lives in the page.
+  it('survives a reload with a full queue', async () => {
+    down('reload');
+    const page = await open('reload');
+    const ids = await track(page, numbered('reload', 300));
+    await page.reload();
+    expect(await stored(page)).toEqual(ids);
+    expect(server.ids('reload')).toEqual([]);
+    server.reply = undefined;
+    await page.reload();
+    await expect.poll(() => server.ids('reload')).toEqual(ids);
+    await expect.poll(() => stored(page)).toEqual([]);
+  });
+
+  // Broken by: the last events of a visit that only the next visit sends; an event removed without an answer; one counted twice.
+  it('hands its events over when the tab closes, keeps them until an answer says so, and sends the same ids again', async () => {
+    const page = await open('close', { flushIntervalMs: never });
+    const ids = await track(page, numbered('close', 5));
+    await page.close({ runBeforeUnload: true });
+    await expect.poll(() => server.ids('close')).toEqual(ids);
+    const next = await open('close', { flushIntervalMs: 20 });
+    await expect.poll(() => stored(next)).toEqual([]);
+    expect(server.ids('close')).toEqual(ids);
+  });
+
+  // Broken by: a request that the browser refuses because it is over 64 kB, and a queue that waits for its answer ever after.
+  it('hands over 60 kB at most when hidden, and sends the rest as ever, though nobody answered', async () => {
+    server.reply = ({ writeKey }) => (writeKey === 'beacon' ? 'hang' : { status: 202 });
+    const before = server.batches.length;
+    const page = await open('beacon', { flushIntervalMs: never });
+    const ids = await page.evaluate(() =>
+      Promise.all(Array.from({ length: 30 }, () => window.client.track('large', { text: 'x'.repeat(9_000) }))),
+    );
+    await page.evaluate(() => window.dispatchEvent(new Event('pagehide')));
+    await expect.poll(() => server.batches.length).toBe(before + 1);
+    const handedOver = server.batches[before]!;
+    expect(handedOver.bytes).toBeLessThanOrEqual(60_000);
+    expect(handedOver.batch.map(({ messageId }) => messageId)).toEqual(ids.slice(0, 6));
+    expect(await stored(page)).toEqual(ids);
+    server.reply = undefined;
+    expect(await page.evaluate(() => window.client.flush())).toBe(true);
+    expect(server.ids('beacon')).toEqual(ids);
+    expect(await stored(page)).toEqual([]);
+  });
+
+  // Broken by: a page that is only hidden and hears the answer, but sends all of it again.
+  it('takes the answer to what it handed over, while it is there to hear it', async () => {
+    const page = await open('hidden', { flushIntervalMs: never });
+    const ids = await track(page, numbered('hidden', 3));
+    await page.evaluate(() => window.dispatchEvent(new Event('pagehide')));
+    await expect.poll(() => stored(page)).toEqual([]);
+    expect(server.ids('hidden')).toEqual(ids);
+  });
+
+  // Broken by: a queue of one tab that nobody sends when it is gone, or tabs that write over each other's.
+  it('is one queue of all tabs: each event once, of one person in one session, whoever is left sends it', async () => {
+    let calls = 0;
+    server.reply = ({ writeKey }) => ({ status: writeKey === 'tabs' && calls++ % 3 === 0 ? 503 : 202 });
+    const first = await open('tabs');
+    const before = await track(first, ['before']);
+    const second = await open('tabs');
+    const third = await open('tabs', { flushIntervalMs: never });
+    const ids = await Promise.all([track(first, numbered('first', 300)), track(second, numbered('second', 300)), track(third, ['third'])]);
+    await third.close();
+    await expect.poll(() => new Set(server.ids('tabs')), { timeout: 30_000 }).toEqual(new Set([...before, ...ids.flat()]));
+    const events = server.ids('tabs').map((id) => server.taken.get(id)!);
+    expect(new Set(events.map(({ anonymousId }) => anonymousId)).size).toBe(1);
+    expect(new Set(events.map(({ sessionId }) => sessionId)).size).toBe(1);
+    await expect.poll(() => stored(first)).toEqual([]);
+    server.reply = undefined;
+  });
+
+  // Broken by: a lock that is only there on secure pages, or crypto.randomUUID, which is so too.
+  it('works on a page without https, where two tabs may send the same event, which counts once', async () => {
+    const [first, second] = [await open('insecure', {}, 'plain.test'), await open('insecure', {}, 'plain.test')];
+    expect(await first.evaluate(() => [isSecureContext, 'locks' in navigator])).toEqual([false, false]);
+    const ids = await Promise.all([track(first, numbered('first', 50)), track(second, numbered('second', 50))]);
+    await expect.poll(() => new Set(server.ids('insecure'))).toEqual(new Set(ids.flat()));
+    await expect.poll(() => stored(first)).toEqual([]);
+  });
+
+  // Broken by: an exception of localStorage that reaches the site, or an event that is lost where there is no room.
+  it('goes on in memory when localStorage is full, and says so once', async () => {
+    const page = await open('quota', { flushIntervalMs: never });
+    await page.evaluate(() => {
+      for (let size = 4_000_000; size >= 1;) {
+        try {
+          localStorage.setItem(`filling-${size}-${Math.random()}`, 'x'.repeat(size));
+        } catch {
+          size = Math.floor(size / 2);
+        }
+      }
+    });
+    const ids = await track(page, numbered('quota', 150));
+    expect(await stored(page)).toEqual([]);
+    await expect.poll(() => server.ids('quota')).toEqual(ids);
+    expect(await page.evaluate(() => window.errors)).toMatchObject([{ code: 'STORAGE_FAILED', message: expect.stringMatching(/quota/i) }]);
+  });
+
+  // Broken by: a frame of another site, in which localStorage and locks throw.
+  it('works where localStorage and locks are forbidden', async () => {
+    const page = await browser.context.newPage();
+    await page.goto(site.url('framing.localhost'));
+    await page.evaluate(
+      (address) => {
+        const frame = document.createElement('iframe');
+        frame.sandbox.add('allow-scripts');
+        frame.src = address;
+        document.body.append(frame);
+      },
+      site.url('framed.localhost', optionsOf('framed')),
+    );
+    await expect.poll(() => page.frames().length).toBe(2);
+    const frame = page.frames()[1]!;
+    await frame.waitForFunction(() => window.client);
+    const ids = await frame.evaluate(() =>
+      Promise.all([window.client.track('a'), window.client.identify('ada'), window.client.track('b')]),
+    );
+    await expect.poll(() => server.ids('framed')).toEqual(ids);
+    const [first, , last] = ids.map((id) => server.taken.get(id!)!);
+    expect(last).toMatchObject({ anonymousId: first!.anonymousId, sessionId: first!.sessionId, userId: 'ada' });
+  });
+
+  // Broken by: a site's localStorage that an outage of ours fills, or memory that grows with it.
+  it('keeps a thousand events and drops the oldest, with a report', async () => {
+    down('bounded');
+    const page = await open('bounded', { flushIntervalMs: never });
+    const ids = await track(page, numbered('bounded', 1_010));
+    expect(await stored(page)).toEqual(ids.slice(10));
+    const lost = await page.evaluate(() => window.errors.flatMap(({ code, events }) => events.map(({ event }) => `${code} ${event}`)));
+    expect(lost).toEqual(numbered('QUEUE_FULL bounded', 10));
+    server.reply = undefined;
+    await page.evaluate(() => window.client.optOut());
+  });
+
+  // Broken by: a queue that is only in the browser's memory.
+  it('survives a kill of the browser', async () => {
+    down('crash');
+    const page = await open('crash');
+    const ids = await track(page, numbered('crash', 40));
+    // Chromium takes some seconds to write localStorage to its files; what it has not written, nobody can bring back.
+    const files = join(profile, 'Default/Local Storage/leveldb');
+    const written = async (): Promise<boolean> => {
+      const names = (await readdir(files)).filter((name) => name.endsWith('.log') || name.endsWith('.ldb'));
+      const texts = await Promise.all(names.map((name) => readFile(join(files, name), 'latin1').catch(() => '')));
+      return texts.some((text) => text.includes(ids.at(-1)!));
+    };
+    await expect.poll(written, { timeout: 30_000, interval: 100 }).toBe(true);
+    await browser.kill();
+    server.reply = undefined;
+    browser = await startBrowser(profile);
+    const next = await open('crash');
+    await expect.poll(() => server.ids('crash')).toEqual(ids);
+    await expect.poll(() => stored(next)).toEqual([]);
+  });
+});
