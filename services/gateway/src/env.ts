@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
-import { baseEnvShape, parseEnv } from '@pca/service-kit';
+import { baseEnvShape, type BusEnv, busEnvShape, parseEnv } from '@pca/service-kit';
+import { workspaceIdSchema } from '@pca/contracts';
 import { z } from 'zod';
 
 const packageRoot = resolve(import.meta.dirname, '..');
@@ -43,6 +44,9 @@ const shape = {
     .default(300)
     .describe('Requests without a valid token of one address in a window; as many with a refused ingest key'),
   RATE_WINDOW_SECONDS: count.default(60),
+  USAGE: z.stringbool().default(true).describe("Whether this gateway's own usage is published, if the environment names a bus"),
+  USAGE_WORKSPACE: workspaceIdSchema.default('pca-gateway').describe('The workspace that its usage goes to'),
+  USAGE_SALT: z.string().min(16).optional().describe('Secret that persons are hashed with; absent: another one in each process'),
 };
 
 export type GatewayEnv = z.infer<z.ZodObject<typeof shape>>;
@@ -61,6 +65,10 @@ export const readSubgraphUrls = (source: NodeJS.ProcessEnv = process.env): Reado
   const urls = parseEnv(Object.fromEntries(names.map((name) => [name, z.url({ protocol: /^https?$/ }).optional()])), source);
   return new Map(Object.entries(urls).flatMap(([name, url]) => (url === undefined ? [] : [[name, new URL(url)]])));
 };
+
+/** The bus that usage is published on; undefined where the environment says nothing of a bus. */
+export const readBus = (source: NodeJS.ProcessEnv = process.env): BusEnv | undefined =>
+  source['BUS'] || source['BUS_URL'] || source['KAFKA_BROKERS'] ? parseEnv(busEnvShape, source) : undefined;
 
 export const introspectionOn = (env: GatewayEnv): boolean => env.INTROSPECTION ?? env.NODE_ENV !== 'production';
 export const graphiqlOn = (env: GatewayEnv): boolean => env.GRAPHIQL ?? env.NODE_ENV !== 'production';

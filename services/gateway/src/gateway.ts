@@ -1,4 +1,5 @@
-import { createLogger, type Health, RateLimitStore, type ServiceDefinition } from '@pca/service-kit';
+import { eventTracked, makeEvent } from '@pca/contracts';
+import { type BusEnv, busConfigOf, createLogger, type Health, RateLimitStore, ServiceBus, type ServiceDefinition } from '@pca/service-kit';
 import type { FastifyInstance } from 'fastify';
 import { GatewayModule, type GatewayParts, gatewayParts } from './app.module.js';
 import { guardEdge } from './edge/edge-guard.js';
@@ -11,27 +12,48 @@ import { routeGraph } from './graph/graph-route.js';
 import { IngestRefusals } from './ingest/ingest-refusals.js';
 import { routeIngest } from './ingest/ingest-route.js';
 import { serveAssets } from './pages/assets.js';
+import { type UsageEvent, UsageRecorder } from './usage/usage-recorder.js';
 
-/** The gateway as service-kit boots it; tests boot it the same way. */
-export const gatewayDefinition = (env: GatewayEnv, urls: ReadonlyMap<string, URL>): ServiceDefinition => {
+/** The gateway as service-kit boots it; tests boot it the same way. Without a bus its usage is told to nobody. */
+export const gatewayDefinition = (env: GatewayEnv, urls: ReadonlyMap<string, URL>, busEnv?: BusEnv): ServiceDefinition => {
   const logger = createLogger({ name: 'gateway', level: env.LOG_LEVEL });
   const parts = gatewayParts(env, urls, logger);
+  const bus = busEnv && env.USAGE ? new ServiceBus(busConfigOf(busEnv, 'gateway'), logger) : undefined;
+  const usage = bus && new UsageRecorder({ publish: publisherOf(bus, env.USAGE_WORKSPACE), logger, salt: env.USAGE_SALT });
   return {
     name: 'gateway',
     env,
     logger,
     module: GatewayModule.of(env, parts),
     bodyBytesMax: env.BODY_BYTES_MAX,
+    ...(bus && { bus }),
+    background: () => {
+      usage?.start();
+      return Promise.resolve(async () => usage?.stop());
+    },
     prepare: async (app, health) => {
       const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
       addChecks(health, parts);
       await parts.graph.start();
-      await openEdge(fastify, env, parts, (error) =>
+      await openEdge(fastify, env, { ...parts, usage }, (error) =>
         logger.warn({ err: error }, 'Redis is not reachable; requests are counted here alone'),
       );
     },
   };
 };
+
+const publisherOf =
+  (bus: ServiceBus, workspaceId: string) =>
+  (events: readonly UsageEvent[]): Promise<void> =>
+    bus.publish(
+      events.map((event) =>
+        makeEvent(
+          eventTracked,
+          { ...event, anonymousId: null, sessionId: null, page: null, context: {}, isBot: false },
+          { workspaceId, correlationId: event.messageId },
+        ),
+      ),
+    );
 
 /** A service that is down does not make the gateway unready: it answers for the others, and taking it out of rotation would help nobody. */
 const addChecks = (health: Health, { graph, states }: GatewayParts): void => {
@@ -42,7 +64,7 @@ const addChecks = (health: Health, { graph, states }: GatewayParts): void => {
 const openEdge = async (
   fastify: FastifyInstance,
   env: GatewayEnv,
-  parts: GatewayParts,
+  parts: GatewayParts & { usage: UsageRecorder | undefined },
   onRedisError: (error: Error) => void,
 ): Promise<void> => {
   const headers = apiHeaders(env.NODE_ENV === 'production');
@@ -56,7 +78,7 @@ const openEdge = async (
     refused,
     bodyMsMax: env.REQUEST_MS_MAX,
   });
-  routeGraph(fastify, parts.service, env.REQUEST_MS_MAX);
+  routeGraph(fastify, { graph: parts.service, usage: parts.usage, requestMsMax: env.REQUEST_MS_MAX });
   if (parts.upstreams.knows('analytics'))
     await routeIngest(fastify, {
       upstream: parts.upstreams.apartFrom('analytics', 'ingest'),

@@ -1,5 +1,5 @@
 import { run } from '@pca/service-kit';
-import { readEnv, readSubgraphUrls } from './env.js';
+import { readBus, readEnv, readSubgraphUrls } from './env.js';
 import { gatewayDefinition } from './gateway.js';
 
-run(gatewayDefinition(readEnv(), readSubgraphUrls()));
+run(gatewayDefinition(readEnv(), readSubgraphUrls(), readBus()));

@@ -1,5 +1,6 @@
-import { boundedLabel, graphqlErrorsTotal, graphqlOperationSeconds, sendProblem, type ServiceRequest } from '@pca/service-kit';
+import { boundedLabel, graphqlErrorsTotal, graphqlOperationSeconds, principalOf, sendProblem, type ServiceRequest } from '@pca/service-kit';
 import type { FastifyInstance } from 'fastify';
+import type { UsageRecorder } from '../usage/usage-recorder.js';
 import { readGraphParameters } from './graph-request.js';
 import type { GraphAnswer, GraphService } from './graph.service.js';
 import type { GraphContext } from './subgraph-data-source.js';
@@ -11,7 +12,10 @@ const graphResponseType = 'application/graphql-response+json';
  * POST /graphql, as a route of Fastify's own: this is the hot path, and Nest's router would add nothing to it. The edge has checked the
  * token and the content type; scopes are the services' business.
  */
-export const routeGraph = (fastify: FastifyInstance, graph: GraphService, requestMsMax: number): void => {
+export const routeGraph = (
+  fastify: FastifyInstance,
+  { graph, usage, requestMsMax }: { graph: GraphService; usage: UsageRecorder | undefined; requestMsMax: number },
+): void => {
   const labelOf = boundedLabel(operationNamesMax);
   // Nest sets its handler after this route is made.
   fastify.post(
@@ -21,9 +25,14 @@ export const routeGraph = (fastify: FastifyInstance, graph: GraphService, reques
       const startMs = performance.now();
       const context = { authorization: request.headers.authorization ?? '', requestId: request.id, deadlineMs: Date.now() + requestMsMax };
       const answer = await answerOf(graph, request.body, context);
-      observe(answer, labelOf(answer.operation), (performance.now() - startMs) / 1000);
-      const type = request.headers.accept?.includes(graphResponseType) ? graphResponseType : 'application/json';
-      return reply.code(answer.status).header('content-type', `${type}; charset=utf-8`).send(JSON.stringify(answer.body));
+      const { type, status, body } = answer;
+      const name = labelOf(answer.operation);
+      const seconds = (performance.now() - startMs) / 1000;
+      observe(answer, name, seconds);
+      const code = body.errors?.[0]?.extensions?.['code'];
+      usage?.record({ type, name, principal: principalOf(request), status, code: code === undefined ? undefined : String(code), seconds });
+      const mediaType = request.headers.accept?.includes(graphResponseType) ? graphResponseType : 'application/json';
+      return reply.code(status).header('content-type', `${mediaType}; charset=utf-8`).send(JSON.stringify(body));
     },
   );
 };
