@@ -5,6 +5,7 @@ import { ErasureResolver } from './erasure/erasure.resolver.js';
 import { ErasureService } from './erasure/erasure.service.js';
 import { ErasureStore } from './erasure/erasure.store.js';
 import { type IngestLimits, IngestService } from './ingest/ingest.service.js';
+import { IngestKeyResolver } from './ingest-keys/ingest-key.resolver.js';
 import { IngestKeyService } from './ingest-keys/ingest-key.service.js';
 import { IngestKeyStore } from './ingest-keys/ingest-key.store.js';
 import { PersonStore } from './persons/person.store.js';
@@ -37,6 +38,7 @@ export class AppModule {
         ErasureResolver,
         ErasureService,
         ErasureStore,
+        IngestKeyResolver,
         IngestKeyService,
         IngestKeyStore,
         {

@@ -6,6 +6,7 @@ import type { AnalyticsEnv } from './env.js';
 import { ErasureJob } from './erasure/erasure.job.js';
 import { IngestService } from './ingest/ingest.service.js';
 import { routeIngest } from './ingest/route-ingest.js';
+import { ingestKeyCommand } from './ingest-keys/ingest-key-command.js';
 import { IngestKeyService } from './ingest-keys/ingest-key.service.js';
 import { TimelineStore } from './timelines/timeline.store.js';
 import { trackedEventConsumer } from './timelines/tracked-event.consumer.js';
@@ -32,6 +33,7 @@ export const analyticsService = (env: AnalyticsEnv): ServiceDefinition => {
       const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
       routeIngest(fastify, app.get(IngestService), app.get(IngestKeyService));
     },
+    commands: { 'ingest-key': ingestKeyCommand },
     consumers: (app) => [trackedEventConsumer(app.get(TimelineStore)), workspaceConsumer(app.get(WorkspaceStore))],
     background: () => {
       const deletions = new Deletions(database, new ErasureJob(bus), new RetentionSweep(), logger);

@@ -6,12 +6,19 @@ import { type AnalyticsEnv, readEnv } from '../src/env.js';
 import { analyticsService } from '../src/service.js';
 
 type Payload = Record<string, unknown>;
+type Role = 'viewer' | 'analyst' | 'editor' | 'owner';
+interface Made {
+  readonly key: string;
+  readonly ingestKey: { readonly id: string };
+}
 
 export interface IngestUnderTest {
   readonly service: RunningService;
   readonly database: Database;
   /** A token of the role in a workspace; `demo` unless said otherwise. */
-  token(role?: 'viewer' | 'analyst' | 'editor' | 'owner', workspace?: string): Promise<string>;
+  token(role?: Role, workspace?: string): Promise<string>;
+  /** A new ingest key of a workspace, made through the graph. */
+  ingestKey(workspace?: string): Promise<{ key: string; id: string }>;
   /** What lies on the bus, by messageId: every delivery of it. */
   published(): Promise<Map<string, EventEnvelope<Payload>[]>>;
   stop(): Promise<void>;
@@ -35,10 +42,17 @@ export const startIngest = async (settings: Record<string, string> = {}): Promis
   const definition = analyticsService(env);
   const bus = definition.bus as ServiceBus;
   const service = await startTestService(definition);
+  const token = (role: Role = 'owner', workspace = 'demo'): Promise<string> => issuer.issue({ role, workspace });
   return {
     service,
     database: definition.database as Database,
-    token: (role = 'owner', workspace = 'demo') => issuer.issue({ role, workspace }),
+    token,
+    ingestKey: async (workspace) => {
+      const text = 'mutation { createIngestKey(input: {name: "site"}) { key ingestKey { id } } }';
+      const { data } = await service.graphql<{ createIngestKey: Made }>(await token('owner', workspace), text);
+      if (!data) throw new Error('No ingest key was made');
+      return { key: data.createIngestKey.key, id: data.createIngestKey.ingestKey.id };
+    },
     published: async () => {
       const found = new Map<string, EventEnvelope<Payload>[]>();
       await readTopic(await bus.open(), 'behaviour.events.v1', (messages) => {

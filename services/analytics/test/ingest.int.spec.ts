@@ -1,14 +1,11 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { IngestKeyService } from '../src/ingest-keys/ingest-key.service.js';
-import { IngestKeyStore } from '../src/ingest-keys/ingest-key.store.js';
 import { type IngestUnderTest, startIngest } from './ingest-under-test.js';
 
 let sut: IngestUnderTest;
 let key: string;
 beforeAll(async () => {
   sut = await startIngest();
-  const keys = new IngestKeyService(new IngestKeyStore(sut.database));
-  key = (await keys.create('demo', 'test', 'site')).key;
+  key = (await sut.ingestKey()).key;
 });
 afterAll(() => sut.stop());
 

@@ -3,7 +3,7 @@ import {
   type BusMessage,
   type EventContext,
   eventTracked,
-  makeEvent,
+  makeCheckedEvent,
   sessionEnded,
   sessionStarted,
   type TrackedEvent,
@@ -113,12 +113,12 @@ export const readEvent = (given: unknown, type: unknown, origin: Origin): ReadEv
   const about = eventContextOf(origin, base.timestamp);
   if (kind.definition === userIdentified) {
     const payload = { ...base, previousId: previousIdOf(given, base.userId, type), traits: objectOf(given, 'traits') };
-    return { messageId, name: undefined, message: isWithheld(context) ? 'withheld' : makeEvent(userIdentified, payload, about) };
+    return { messageId, name: undefined, message: isWithheld(context) ? 'withheld' : makeCheckedEvent(userIdentified, payload, about) };
   }
   const event = kind.name ?? nameOf(given);
   if (isWithheld(context)) return { messageId, name: undefined, message: 'withheld' };
   const payload: TrackedEvent = { ...base, event, ...detailsOf(given, event, context, origin) };
-  return { messageId, name: event, message: makeEvent(kind.definition as typeof eventTracked, payload, about) };
+  return { messageId, name: event, message: makeCheckedEvent(kind.definition as typeof eventTracked, payload, about) };
 };
 
 const eventContextOf = ({ workspaceId, correlationId, traceparent }: Origin, timestamp: string): EventContext => ({
