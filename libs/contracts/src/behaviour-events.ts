@@ -86,14 +86,17 @@ export const sessionEnded = defineEvent({
   key: byPerson,
 });
 
+const identifiedSchema = z
+  .object({ ...origin, previousId: id.nullable(), traits: z.record(z.string(), z.unknown()) })
+  .refine(({ userId, anonymousId }) => userId !== null || anonymousId !== null, 'userId or anonymousId is needed');
+export type IdentifiedUser = z.infer<typeof identifiedSchema>;
+
 export const userIdentified = defineEvent({
   type: 'behaviour.user-identified.v1',
   topic: behaviourTopic,
   producer,
   description: 'A person became known (`anonymousId` and `userId`), was called by another id (`previousId`), or has new traits.',
-  schema: z
-    .object({ ...origin, previousId: id.nullable(), traits: z.record(z.string(), z.unknown()) })
-    .refine(({ userId, anonymousId }) => userId !== null || anonymousId !== null, 'userId or anonymousId is needed'),
+  schema: identifiedSchema,
   key: byPerson,
 });
 

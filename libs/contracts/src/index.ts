@@ -19,6 +19,7 @@ export {
   eventTracked,
   sessionEnded,
   sessionStarted,
+  type IdentifiedUser,
   type TrackedEvent,
   userErased,
   userIdentified,

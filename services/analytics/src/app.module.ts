@@ -8,6 +8,7 @@ import { type IngestLimits, IngestService } from './ingest/ingest.service.js';
 import { IngestKeyResolver } from './ingest-keys/ingest-key.resolver.js';
 import { IngestKeyService } from './ingest-keys/ingest-key.service.js';
 import { IngestKeyStore } from './ingest-keys/ingest-key.store.js';
+import { IdentityStore } from './persons/identity.store.js';
 import { PersonStore } from './persons/person.store.js';
 import { SessionStore } from './persons/session.store.js';
 import { Dictionary } from './timelines/dictionary.js';
@@ -35,6 +36,7 @@ export class AppModule {
         { provide: Database, useValue: database },
         BehaviourResolver,
         Dictionary,
+        IdentityStore,
         ErasureResolver,
         ErasureService,
         ErasureStore,

@@ -8,6 +8,7 @@ import { IngestService } from './ingest/ingest.service.js';
 import { routeIngest } from './ingest/route-ingest.js';
 import { ingestKeyCommand } from './ingest-keys/ingest-key-command.js';
 import { IngestKeyService } from './ingest-keys/ingest-key.service.js';
+import { IdentityStore } from './persons/identity.store.js';
 import { TimelineStore } from './timelines/timeline.store.js';
 import { trackedEventConsumer } from './timelines/tracked-event.consumer.js';
 import { Deletions } from './retention/deletions.js';
@@ -34,7 +35,7 @@ export const analyticsService = (env: AnalyticsEnv): ServiceDefinition => {
       routeIngest(fastify, app.get(IngestService), app.get(IngestKeyService));
     },
     commands: { 'ingest-key': ingestKeyCommand },
-    consumers: (app) => [trackedEventConsumer(app.get(TimelineStore)), workspaceConsumer(app.get(WorkspaceStore))],
+    consumers: (app) => [trackedEventConsumer(app.get(TimelineStore), app.get(IdentityStore)), workspaceConsumer(app.get(WorkspaceStore))],
     background: () => {
       const deletions = new Deletions(database, new ErasureJob(bus), new RetentionSweep(), logger);
       deletions.start();

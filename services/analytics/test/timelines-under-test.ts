@@ -1,9 +1,10 @@
-import { eventTracked, makeEvent, type TrackedEvent } from '@pca/contracts';
+import { eventTracked, type IdentifiedUser, makeEvent, type TrackedEvent, userIdentified } from '@pca/contracts';
 import type { Outcome } from '@pca/event-bus';
 import type { ConsumedEvent, Database } from '@pca/service-kit';
 import { v7 as uuidv7 } from 'uuid';
 import { testPostgres } from '@pca/testing';
 import { openDatabase } from '../src/data-source.js';
+import { IdentityStore } from '../src/persons/identity.store.js';
 import { PersonStore } from '../src/persons/person.store.js';
 import { SessionStore } from '../src/persons/session.store.js';
 import { Dictionary } from '../src/timelines/dictionary.js';
@@ -20,6 +21,7 @@ export interface Stores {
   readonly persons: PersonStore;
   readonly timelines: TimelineStore;
   append(events: readonly ConsumedEvent<TrackedEvent>[]): Promise<readonly Outcome[]>;
+  identify(events: readonly ConsumedEvent<IdentifiedUser>[]): Promise<readonly Outcome[]>;
 }
 
 export interface TimelinesUnderTest {
@@ -53,8 +55,10 @@ export const storesOn = (database: Database): Stores => {
   const dictionary = new Dictionary(database);
   const persons = new PersonStore(database);
   const timelines = new TimelineStore(workspaces, dictionary, persons, new SessionStore(database), new Partitions(database));
+  const identities = new IdentityStore(workspaces, persons);
   return {
     ...{ database, workspaces, dictionary, persons, timelines },
+    identify: (events) => database.transaction((transaction) => identities.identify(transaction, events)),
     append: (events) => database.transaction((transaction) => timelines.append(transaction, events)),
   };
 };
@@ -80,6 +84,17 @@ export const tracked = (event: Partial<TrackedEvent> = {}, workspaceId = 'demo',
   const message = makeEvent(eventTracked, trackedEvent(event), { workspaceId, correlationId: 'test' });
   const envelope = { ...message.envelope, ...(receivedAt && { receivedAt: receivedAt.toISOString() }) };
   return { ...message, envelope, partition: 0, offset: 0, attempt: 1 } as ConsumedEvent<TrackedEvent>;
+};
+
+export const identified = (event: Partial<IdentifiedUser>, workspaceId = 'demo', receivedAt?: Date): ConsumedEvent<IdentifiedUser> => {
+  const payload = {
+    messageId: uuidv7(),
+    timestamp: new Date().toISOString(),
+    ...{ userId: null, anonymousId: null, previousId: null, traits: {}, ...event },
+  };
+  const message = makeEvent(userIdentified, payload, { workspaceId, correlationId: 'test' });
+  const envelope = { ...message.envelope, ...(receivedAt && { receivedAt: receivedAt.toISOString() }) };
+  return { ...message, envelope, partition: 0, offset: 0, attempt: 1 } as ConsumedEvent<IdentifiedUser>;
 };
 
 /** What is stored, in the order of timelines, with the texts in place of their codes. */

@@ -105,6 +105,9 @@ const personSql = `
     -- Another id took its place by an alias, so it does not speak for its person.
     is_aliased boolean not null default false,
     traits json,
+    -- When each of them was said, in ms since 1970: what was said last counts, in whatever order it arrived.
+    trait_times json,
+    -- The latest of these times.
     traits_at timestamptz,
     created_at timestamptz not null default now()
   );

@@ -7,7 +7,7 @@ const kinds = ['page', 'resource', 'context', 'shape'] as const satisfies readon
 /** An event and what is to be stored of it. */
 export interface Packed {
   readonly workspace: { readonly number: number };
-  readonly event: TrackedEvent;
+  readonly payload: TrackedEvent;
   readonly packed: PackedEvent;
 }
 
@@ -20,7 +20,7 @@ export const codeTexts = async (dictionary: Dictionary, items: readonly Packed[]
   const coarse = new Map<Packed, Packed>();
   for (const item of items) {
     const uncoded = uncodedOf(item, codes);
-    if (uncoded) coarse.set(item, { ...item, packed: packEvent(item.event, uncoded) });
+    if (uncoded) coarse.set(item, { ...item, packed: packEvent(item.payload, uncoded) });
   }
   // Hardly ever: the room for what stands in is apart from that of the rest, and shapes may have changed.
   const standIns = coarse.size === 0 ? codes : await dictionary.codes([...coarse.values()].flatMap(termsOf), true);

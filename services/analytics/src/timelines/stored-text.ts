@@ -1,6 +1,3 @@
-/** Deepest nesting of properties: what reads them goes no deeper, and neither does Postgres for long. */
-export const depthMax = 64;
-
 /** Postgres stores no NUL, and UTF-8 has no lone surrogates: U+FFFD stands for either. */
 export const storable = (text: string): string => {
   const wellFormed = text.isWellFormed() ? text : text.toWellFormed();
@@ -15,6 +12,9 @@ export const storableJson = (value: unknown): string => {
   const text = JSON.stringify(value);
   return suspect.test(text) ? JSON.stringify(cleaned(value)) : text;
 };
+
+/** The value itself where Postgres reads its JSON, else a copy that it does. */
+export const storableValue = <T>(value: T): T => (suspect.test(JSON.stringify(value)) ? (cleaned(value) as T) : value);
 
 const cleaned = (value: unknown): unknown => {
   if (typeof value === 'string') return storable(value);

@@ -49,7 +49,7 @@ export const packEvent = (event: TrackedEvent, uncoded: Uncoded = {}): PackedEve
   const resource = text('resource');
   const { ip, device, browser, os, ...rest } = event.context;
   if (ip !== undefined) extras['$ip'] = ip;
-  if (uncoded.context) extras['$context'] = rest;
+  if (uncoded.context) extras['$context'] = { ...asObject(event.properties['$context']), ...rest };
   const context = contextText(uncoded.context ? { device, browser, os } : event.context);
   const properties = { ...event.properties, ...extras };
   const shape = storableJson(Object.keys(properties));
@@ -57,6 +57,9 @@ export const packEvent = (event: TrackedEvent, uncoded: Uncoded = {}): PackedEve
     return { texts: { page, resource, context, shape: '' }, properties: storableJson(properties) };
   return { texts: { page, resource, context, shape }, properties: storableJson(Object.values(properties)) };
 };
+
+/** What is no object has no keys worth keeping. */
+const asObject = (value: unknown): object | undefined => (typeof value === 'object' && value !== null ? value : undefined);
 
 const cut = (text: string): string => (text.length <= codedTextLength ? text : text.slice(0, codedTextLength).toWellFormed());
 
