@@ -1,0 +1,298 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AnalyticsEvent, BrowserOptions } from '@pca/sdk';
+import { requires } from '@pca/testing';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { bundle } from '../bundle.js';
+import { type ProtocolServer, startProtocolServer } from '../protocol-server.js';
+import {
+  executablePath,
+  hasChromium,
+  makeProfile,
+  removeProfile,
+  type RunningBrowser,
+  type Site,
+  startBrowser,
+  startSite,
+} from './browser-harness.js';
+
+describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath}`))('a page with the SDK', () => {
+  let profile: string;
+  let browser: RunningBrowser;
+  let site: Site;
+  let server: ProtocolServer;
+
+  beforeAll(async () => {
+    [profile, site, server] = await Promise.all([makeProfile(), startSite(), startProtocolServer()]);
+    browser = await startBrowser(profile);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await site?.stop();
+    await server?.stop();
+    await removeProfile(profile);
+  });
+  afterEach(async () => {
+    for (const page of browser.context.pages()) await page.close();
+  });
+
+  const open = async (key: string, more: Partial<BrowserOptions> = {}, path?: string, before?: () => void): Promise<Page> => {
+    const page = await browser.context.newPage();
+    if (before) await page.addInitScript(before);
+    await page.goto(site.url(`${key}.localhost`, { endpoint: server.url, writeKey: key, flushIntervalMs: 20, ...more }, path));
+    await page.waitForFunction(() => window.client);
+    return page;
+  };
+  const eventsOf = (key: string): AnalyticsEvent[] => server.ids(key).map((id) => server.taken.get(id)!);
+  const storedKeys = (page: Page): Promise<string[]> => page.evaluate(() => Object.keys(localStorage));
+
+  // Broken by: a field that the server knows by another name, a query (with secrets) that leaks, a campaign that is forgotten at the next page.
+  it('says what happened, to whom and where, in the shape of the protocol', async () => {
+    const page = await open('shape', { context: { app: 'shop' } }, '/cart');
+    await page.evaluate(() => history.replaceState(null, '', '/cart?token=secret&utm_source=newsletter&utm_campaign=spring#secret'));
+    await page.evaluate(async () => {
+      const { client } = window;
+      await client.track('added to cart', { price: 12.5 });
+      history.pushState(null, '', '/checkout');
+      await client.page();
+      await client.page('Checkout', { step: 1 });
+      await client.identify('ada', { plan: 'pro' });
+      await client.group('acme', { seats: 5 });
+      await client.alias('ada@example.com');
+      await client.track('imported', {}, { timestamp: new Date('2020-02-03T04:05:06Z'), userId: 'bob' });
+      client.reset();
+      await client.track('after logout');
+    });
+    await expect.poll(() => eventsOf('shape')).toHaveLength(8);
+    const [added, unnamed, named, identified, grouped, aliased, imported, after] = eventsOf('shape') as [
+      AnalyticsEvent,
+      ...AnalyticsEvent[],
+    ];
+    const { anonymousId, sessionId } = added;
+    const origin = new URL(site.url('shape.localhost')).origin;
+    const campaign = { source: 'newsletter', name: 'spring' };
+    expect(added).toEqual({
+      type: 'track',
+      event: 'added to cart',
+      messageId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      anonymousId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      sessionId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      properties: { price: 12.5 },
+      context: {
+        page: { url: `${origin}/cart`, path: '/cart', referrer: '', title: 'Front page' },
+        campaign,
+        locale: expect.any(String),
+        timezone: expect.any(String),
+        screen: { width: expect.any(Number), height: expect.any(Number) },
+        library: { name: '@pca/sdk', version: expect.any(String) },
+        app: 'shop',
+      },
+    });
+    expect(unnamed).toMatchObject({
+      type: 'page',
+      name: '/checkout',
+      anonymousId,
+      sessionId,
+      context: { campaign, page: { path: '/checkout' } },
+    });
+    expect(named).toMatchObject({ type: 'page', name: 'Checkout', properties: { step: 1 } });
+    expect(identified).toMatchObject({ type: 'identify', userId: 'ada', anonymousId, traits: { plan: 'pro' } });
+    expect(grouped).toMatchObject({ type: 'group', groupId: 'acme', userId: 'ada', traits: { seats: 5 } });
+    expect(aliased).toMatchObject({ type: 'alias', previousId: 'ada', userId: 'ada@example.com' });
+    expect(imported).toMatchObject({ userId: 'bob', timestamp: '2020-02-03T04:05:06.000Z' });
+    expect(imported).not.toHaveProperty('sessionId');
+    expect(after).not.toHaveProperty('userId');
+    expect([anonymousId, sessionId]).not.toContain(after!.anonymousId);
+    expect(after!.sessionId).not.toBe(sessionId);
+    expect(server.batches.at(-1)).toMatchObject({ writeKey: 'shape', sentAt: expect.stringMatching(/Z$/) });
+    expect(JSON.stringify(eventsOf('shape'))).not.toContain('secret');
+  });
+
+  // Broken by: a README that nobody tried.
+  it('works by the three lines of the README', async () => {
+    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+    const [, lines = ''] = /```ts\n(import .*'@pca\/sdk';\n[^`]*)```/.exec(readme) ?? [];
+    expect(lines.trim().split('\n')).toHaveLength(3);
+    const program = Buffer.from(
+      await bundle(lines.replace('http://localhost:8000', server.url).replace('YOUR_INGEST_KEY', 'readme'), 'browser'),
+    ).toString();
+    const page = await browser.context.newPage();
+    await page.goto(site.url('readme.localhost'));
+    await page.evaluate((code) => {
+      const script = document.createElement('script');
+      script.type = 'module';
+      script.text = code;
+      document.head.append(script);
+    }, program);
+    await expect.poll(async () => (await storedKeys(page)).filter((key) => key.includes(':e:'))).toHaveLength(2);
+    await page.close({ runBeforeUnload: true });
+    await expect.poll(() => server.names('readme').sort()).toEqual(['/', 'signed up']);
+  });
+
+  // Broken by: anything kept or sent before the person agreed, or after they changed their mind, in this tab or another.
+  it('needs consent where it is required', async () => {
+    const page = await open('consent', { consent: 'required', autocapture: { pages: true, clicks: true } });
+    const other = await open('consent', { consent: 'required' });
+    expect(
+      await page.evaluate(() =>
+        Promise.all([window.client.track('too early'), window.client.identify('ada'), window.client.alias('a', 'b')]),
+      ),
+    ).toEqual([undefined, undefined, undefined]);
+    await page.evaluate(() => window.client.flush());
+    expect(await storedKeys(page)).toEqual([]);
+    await page.evaluate(() => window.client.optIn());
+    await page.evaluate(() => window.client.track('agreed'));
+    await expect.poll(() => server.names('consent')).toEqual(['/', 'agreed']);
+    expect(await other.evaluate(() => window.client.track('agreed for all tabs'))).toEqual(expect.any(String));
+    await expect.poll(() => server.names('consent')).toHaveLength(3);
+    await page.evaluate(() => window.client.optOut());
+    expect(await storedKeys(page)).toEqual([]);
+    await expect.poll(() => other.evaluate(() => window.client.track('too late'))).toBeUndefined();
+    expect(await other.evaluate(() => window.client.flush())).toBe(true);
+    expect(server.names('consent')).toHaveLength(3);
+  });
+
+  // Broken by: a refusal that the next visit has forgotten, a queue that is sent in spite of it.
+  it('takes no for an answer', async () => {
+    const page = await open('refusal', { flushIntervalMs: 3_600_000 });
+    await page.evaluate(() => window.client.track('not sent yet'));
+    await page.evaluate(() => window.client.optOut());
+    expect(await storedKeys(page)).toEqual(['pca:refusal:consent']);
+    await page.reload();
+    await page.waitForFunction(() => window.client);
+    expect(await page.evaluate(() => window.client.track('refused'))).toBeUndefined();
+    await page.evaluate(() => window.client.flush());
+    expect(server.ids('refusal')).toEqual([]);
+    await page.evaluate(() => window.client.optIn());
+    expect(await page.evaluate(() => window.client.track('agreed'))).toEqual(expect.any(String));
+    await page.evaluate(() => window.client.flush());
+    expect(server.names('refusal')).toEqual(['agreed']);
+  });
+
+  // Broken by: a signal that is asked for under another name; one that the person's own word does not override.
+  it('minds Global Privacy Control, unless the person says otherwise', async () => {
+    const object = (): void => void Object.defineProperty(Navigator.prototype, 'globalPrivacyControl', { value: true });
+    const page = await open('gpc', { autocapture: { pages: true } }, '/', object);
+    expect(await page.evaluate(() => window.client.track('objected'))).toBeUndefined();
+    expect(await storedKeys(page)).toEqual([]);
+    await page.evaluate(() => window.client.optIn());
+    expect(await page.evaluate(() => window.client.track('agreed'))).toEqual(expect.any(String));
+    await expect.poll(() => server.names('gpc')).toEqual(['/', 'agreed']);
+    await page.evaluate(() => window.client.optOut());
+    const deaf = await open('gpc-ignored', { ignorePrivacySignals: true }, '/', object);
+    await deaf.evaluate(() => window.client.track('ignored'));
+    await expect.poll(() => server.names('gpc-ignored')).toEqual(['ignored']);
+  });
+
+  // Broken by: a browser's real setting, which looks different from what we think.
+  it('minds do-not-track as the browser sets it', async () => {
+    const objecting = await makeProfile();
+    await mkdir(join(objecting, 'Default'));
+    await writeFile(join(objecting, 'Default/Preferences'), JSON.stringify({ enable_do_not_track: true }));
+    const another = await startBrowser(objecting);
+    try {
+      const page = await another.context.newPage();
+      await page.goto(site.url('dnt.localhost', { endpoint: server.url, writeKey: 'dnt', flushIntervalMs: 20 }));
+      await page.waitForFunction(() => window.client);
+      expect(await page.evaluate(() => navigator.doNotTrack)).toBe('1');
+      expect(await page.evaluate(() => window.client.track('objected'))).toBeUndefined();
+      expect(await storedKeys(page)).toEqual([]);
+    } finally {
+      await another.close();
+      await removeProfile(objecting);
+    }
+  });
+
+  // Broken by: a title of the page before, a view for each replaceState, a history that the site's own code cannot use any more.
+  it('sees the pages that a script makes, once each, with their titles', async () => {
+    const page = await open('spa', { autocapture: { pages: true } });
+    await expect.poll(() => server.names('spa')).toEqual(['/']);
+    await page.evaluate(async () => {
+      const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
+      history.pushState({ own: 'state' }, '', '/products');
+      document.title = 'Products';
+      await turn();
+      history.replaceState(history.state, '', '/products?sort=price');
+      await turn();
+      history.pushState(null, '', '/products/7');
+      document.title = 'Lamp';
+      await turn();
+    });
+    await page.goBack();
+    await expect.poll(() => server.names('spa')).toEqual(['/', '/products', '/products/7', '/products']);
+    expect(
+      eventsOf('spa')
+        .map(({ context }) => (context['page'] as { title: string }).title)
+        .slice(0, 3),
+    ).toEqual(['Front page', 'Products', 'Lamp']);
+    expect(await page.evaluate(() => history.state)).toEqual({ own: 'state' });
+    await page.evaluate(() => window.client.close());
+    await page.evaluate(() => history.pushState(null, '', '/closed'));
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 20)));
+    expect(server.names('spa')).toHaveLength(4);
+  });
+
+  // Broken by: a click that the site stops, one on a child, one inside a component; properties that are not ours; a link that leaves the page.
+  it('tracks clicks on what is marked, and on nothing else', async () => {
+    const page = await open('clicks', { autocapture: { clicks: true }, flushIntervalMs: 3_600_000 });
+    await page.evaluate(() => {
+      const part = document.createElement('div');
+      part.innerHTML = `
+        <button id="plain">Nothing</button>
+        <button id="marked" data-pca-event="plan chosen" data-pca-plan-name="pro" data-pcaother="x" data-other="y"><b id="child">Pro</b></button>
+        <div id="host" data-pca-event="outer"></div>
+        <a id="link" href="/next" data-pca-event="left">Next</a>`;
+      document.body.append(part);
+      document.querySelector('#marked')!.addEventListener('click', (event) => event.stopPropagation());
+      const inside = document.querySelector('#host')!.attachShadow({ mode: 'open' });
+      inside.innerHTML = '<button data-pca-event="inner">Inside</button>';
+    });
+    for (const selector of ['#plain', '#child', '#host button', '#link']) await page.click(selector);
+    await page.waitForURL('**/next');
+    await expect.poll(() => server.names('clicks')).toEqual(['plan chosen', 'inner', 'left']);
+    expect(eventsOf('clicks').map(({ properties }) => properties)).toEqual([{ planName: 'pro' }, {}, {}]);
+  });
+
+  // Broken by: a limit that only the server knows, a fault of the site's code that stops the site.
+  it('refuses what is no event, in words, and never throws', async () => {
+    const page = await open('refused');
+    const answers = await page.evaluate(() => {
+      const circular: Record<string, unknown> = {};
+      circular['self'] = circular;
+      const { client } = window;
+      return Promise.all([
+        client.track('large', { text: 'ü'.repeat(16_500) }),
+        client.track(''),
+        client.track(7 as unknown as string),
+        client.identify(undefined as unknown as string),
+        client.track('circular', circular),
+        client.track('no date', {}, { timestamp: new Date('never') }),
+        client.track('good', { text: 'x'.repeat(30_000) }),
+      ]);
+    });
+    expect(answers).toEqual([...Array.from({ length: 6 }, () => undefined), expect.any(String)]);
+    const errors = await page.evaluate(() => window.errors.map(({ code, message }) => `${code} ${message}`));
+    expect(errors).toEqual([
+      expect.stringMatching(/^EVENT_TOO_LARGE .*\d+ bytes; 32768 are the limit/),
+      ...Array.from({ length: 5 }, () => expect.stringMatching(/^INVALID_EVENT /)),
+    ]);
+    await expect.poll(() => server.names('refused')).toEqual(['good']);
+  });
+
+  // Broken by: a callback of the site that throws into our queue.
+  it('goes on when onError throws', async () => {
+    const page = await open('throwing');
+    await page.evaluate(() => {
+      window.client = window.createClient({
+        ...JSON.parse(new URLSearchParams(location.search).get('options')!),
+        onError: () => {
+          throw new Error('of the site');
+        },
+      });
+    });
+    const ids = await page.evaluate(() => Promise.all([window.client.track(''), window.client.track('good')]));
+    await expect.poll(() => server.ids('throwing')).toEqual([ids[1]]);
+  });
+});
