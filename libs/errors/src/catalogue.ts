@@ -9,6 +9,7 @@ export const errorCatalogue = {
   BAD_REQUEST: { status: 400, title: 'The HTTP request cannot be read', retryable: false },
   CSRF_REFUSED: { status: 400, title: 'The request could have been sent by a foreign page', retryable: false },
   QUERY_TOO_COMPLEX: { status: 400, title: 'The query is larger than the limits allow', retryable: false },
+  TOO_MANY_EVENT_NAMES: { status: 400, title: 'The workspace has as many event names as it may', retryable: false },
   UNAUTHENTICATED: { status: 401, title: 'No valid token', retryable: false },
   FORBIDDEN: { status: 403, title: 'The token does not allow this', retryable: false },
   NOT_FOUND: { status: 404, title: 'No such thing in this workspace', retryable: false },

@@ -45,8 +45,8 @@ export class AppModule {
         IngestKeyStore,
         {
           provide: IngestService,
-          inject: [WorkspaceStore],
-          useFactory: (workspaces: WorkspaceStore) => new IngestService(ingest, bus, workspaces),
+          inject: [WorkspaceStore, Dictionary],
+          useFactory: (...parts: [WorkspaceStore, Dictionary]) => new IngestService(ingest, bus, ...parts),
         },
         Partitions,
         PersonStore,

@@ -1,10 +1,11 @@
 import { type BusMessage } from '@pca/contracts';
 import { DomainError, type ErrorCode, isDomainError } from '@pca/errors';
 import { RateLimitStore, type ServiceBus } from '@pca/service-kit';
+import type { Dictionary } from '../timelines/dictionary.js';
 import type { WorkspaceStore } from '../workspaces/workspace.store.js';
 import { ingestEventsTotal } from './ingest-metrics.js';
 import type { Visitor } from './reading/event-context.js';
-import { type ReadEvent, readEvent } from './reading/read-event.js';
+import { type Origin, type ReadEvent, readEvent } from './reading/read-event.js';
 
 /** Who sends, and what their request says besides its events. */
 export interface IngestSource {
@@ -13,7 +14,7 @@ export interface IngestSource {
   readonly budget: string;
   readonly visitor: Visitor;
   /** When it was sent by the client's clock, as the client says. */
-  readonly sentAt?: unknown;
+  readonly sentAt: unknown;
   /** Of the body: what it weighs while it waits for the bus. */
   readonly bytes: number;
   readonly correlationId: string;
@@ -37,8 +38,8 @@ export interface Acceptance {
   /** Events that are durable on the bus, and those whose person did not consent, which are nowhere. */
   readonly accepted: number;
   readonly errors: readonly RefusedEvent[];
-  /** Of what went to the bus, in the order of the items. */
-  readonly messages: readonly BusMessage[];
+  /** What was accepted, in the order of the items. */
+  readonly events: readonly ReadEvent[];
 }
 
 export interface IngestLimits {
@@ -63,6 +64,7 @@ export class IngestService {
     private readonly limits: IngestLimits,
     private readonly bus: ServiceBus,
     private readonly workspaces: WorkspaceStore,
+    private readonly dictionary: Dictionary,
   ) {
     const window = { points: limits.eventsPerSecondMax * burstSeconds, windowSeconds: burstSeconds };
     this.budgets = RateLimitStore.open(window, undefined, () => undefined);
@@ -82,31 +84,33 @@ export class IngestService {
     await this.budgets.take(source.budget, items.length);
     const release = this.admit(items.length, source.bytes);
     try {
-      const errors: RefusedEvent[] = [];
-      const events = await this.read(source, items, errors);
+      const { events, errors } = await this.read(source, items);
       const messages = events.flatMap(({ message }) => (message === 'withheld' ? [] : [message]));
       if (messages.length > 0) await this.publish(messages);
       ingestEventsTotal.inc({ outcome: 'accepted' }, messages.length);
       ingestEventsTotal.inc({ outcome: 'withheld' }, events.length - messages.length);
       ingestEventsTotal.inc({ outcome: 'refused' }, errors.length);
-      return { accepted: events.length, errors, messages };
+      return { accepted: events.length, errors, events };
     } finally {
       release();
     }
   }
 
-  private async read(source: IngestSource, items: readonly IngestItem[], errors: RefusedEvent[]): Promise<ReadEvent[]> {
+  private async read(source: IngestSource, items: readonly IngestItem[]): Promise<Pick<Acceptance, 'events' | 'errors'>> {
     const workspace = await this.workspaces.get(source.workspaceId);
     const origin = { ...source, policy: workspace, retentionDays: workspace.retentionDays, receivedAtMs: Date.now() };
-    return items.flatMap(({ type, event }, index) => {
-      try {
-        return [readEvent(event, type, { ...origin, sentAt: source.sentAt })];
-      } catch (error) {
-        if (!isDomainError(error)) throw error;
-        errors.push({ index, messageId: messageIdOf(event), code: error.code, message: error.message });
-        return [];
-      }
-    });
+    const read: (ReadEvent | DomainError)[] = items.map(({ type, event }) => readOrRefuse(event, type, origin));
+    const names = new Set<string>();
+    for (const each of read) if (!isDomainError(each) && each.name !== undefined) names.add(each.name);
+    const admitted = names.size > 0 ? await this.dictionary.admitEventNames(workspace.number, [...names]) : names;
+    const events: ReadEvent[] = [];
+    const errors: RefusedEvent[] = [];
+    for (const [index, each] of read.entries()) {
+      const refusal = isDomainError(each) ? each : refusalOf(each, admitted);
+      if (refusal) errors.push({ index, messageId: messageIdOf(items[index]?.event), code: refusal.code, message: refusal.message });
+      else events.push(each as ReadEvent);
+    }
+    return { events, errors };
   }
 
   private async publish(messages: readonly BusMessage[]): Promise<void> {
@@ -135,6 +139,24 @@ export class IngestService {
     };
   }
 }
+
+const readOrRefuse = (event: unknown, type: unknown, origin: Origin): ReadEvent | DomainError => {
+  try {
+    return readEvent(event, type, origin);
+  } catch (error) {
+    if (isDomainError(error)) return error;
+    throw error;
+  }
+};
+
+/** Names are few and stay for ever: one that is made of what varies would fill the memory of everybody who counts by it. */
+const refusalOf = ({ name }: ReadEvent, admitted: ReadonlySet<string>): DomainError | undefined =>
+  name === undefined || admitted.has(name)
+    ? undefined
+    : new DomainError(
+        'TOO_MANY_EVENT_NAMES',
+        `The workspace has as many event names as it may; ${JSON.stringify(name)} is not one of them`,
+      );
 
 const messageIdLengthMax = 256;
 const messageIdOf = (event: unknown): string | null => {
