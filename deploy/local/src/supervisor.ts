@@ -10,7 +10,8 @@ import { readRunFile, removeRunFile, type RunFile, type RunningServer, writeRunF
 import type { LocalEnv } from './env.js';
 import { type LogFile, openLogFile } from './output/log-file.js';
 import type { Screen } from './output/screen.js';
-import { type InstanceSettings, serviceEnvironment } from './services/service-environment.js';
+import { localAuth } from './services/local-auth.js';
+import { type InstanceSettings, type LocalAuth, serviceEnvironment } from './services/service-environment.js';
 import { ServiceProcess } from './services/service-process.js';
 import { databasesOf, portOf, type ServiceSpec } from './services/service-registry.js';
 import { summary } from './summary.js';
@@ -31,7 +32,7 @@ export class Supervisor {
   private database: DatabaseServer | undefined;
   private broker: Broker | undefined;
   private readonly abandoned = new AbortController();
-  private issuer: LocalIssuer | undefined;
+  private auth: LocalAuth | undefined;
   private token: { text: string; workspace: string } | undefined;
   private tokenTimer: NodeJS.Timeout | undefined;
   private stopping = false;
@@ -119,7 +120,7 @@ export class Supervisor {
     // Loaded late: it brings the whole of a service's frame, and a start that is refused should not wait for that.
     const { ensureLocalIssuer, localWorkspaceId } = await import('@pca/service-kit');
     const issuer = await ensureLocalIssuer(this.paths.auth);
-    this.issuer = issuer;
+    this.auth = await localAuth(issuer, this.paths);
     await this.renewToken(issuer, localWorkspaceId);
     const renew = (): void => {
       this.renewToken(issuer, localWorkspaceId).catch((error: unknown) => {
@@ -181,14 +182,7 @@ export class Supervisor {
 
   private settings(database: DatabaseServer): InstanceSettings {
     const { gatewayPort, portBase, given, issuer } = this.env;
-    const auth =
-      issuer ??
-      (this.issuer && {
-        jwksFile: this.issuer.jwksFile,
-        issuer: this.issuer.issuer,
-        audience: this.issuer.audience,
-        tokenFile: this.paths.token,
-      });
+    const auth = issuer ?? this.auth;
     if (!auth) throw new Error('The issuer is prepared before any service is started');
     return {
       gatewayPort,

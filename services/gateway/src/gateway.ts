@@ -1,5 +1,13 @@
-import { eventTracked, makeEvent } from '@pca/contracts';
-import { type BusEnv, busConfigOf, createLogger, type Health, RateLimitStore, ServiceBus, type ServiceDefinition } from '@pca/service-kit';
+import {
+  type BusEnv,
+  busConfigOf,
+  createLogger,
+  type Health,
+  publishBehaviour,
+  RateLimitStore,
+  ServiceBus,
+  type ServiceDefinition,
+} from '@pca/service-kit';
 import type { FastifyInstance } from 'fastify';
 import { GatewayModule, type GatewayParts, gatewayParts } from './app.module.js';
 import { guardEdge } from './edge/edge-guard.js';
@@ -12,14 +20,15 @@ import { routeGraph } from './graph/graph-route.js';
 import { IngestRefusals } from './ingest/ingest-refusals.js';
 import { routeIngest } from './ingest/ingest-route.js';
 import { serveAssets } from './pages/assets.js';
-import { type UsageEvent, UsageRecorder } from './usage/usage-recorder.js';
+import { UsageRecorder } from './usage/usage-recorder.js';
 
 /** The gateway as service-kit boots it; tests boot it the same way. Without a bus its usage is told to nobody. */
 export const gatewayDefinition = (env: GatewayEnv, urls: ReadonlyMap<string, URL>, busEnv?: BusEnv): ServiceDefinition => {
   const logger = createLogger({ name: 'gateway', level: env.LOG_LEVEL });
   const parts = gatewayParts(env, urls, logger);
   const bus = busEnv && env.USAGE ? new ServiceBus(busConfigOf(busEnv, 'gateway'), logger) : undefined;
-  const usage = bus && new UsageRecorder({ publish: publisherOf(bus, env.USAGE_WORKSPACE), logger, salt: env.USAGE_SALT });
+  const source = { workspaceId: env.USAGE_WORKSPACE, producer: 'gateway' };
+  const usage = bus && new UsageRecorder({ publish: (events) => publishBehaviour(bus, source, events), logger, salt: env.USAGE_SALT });
   return {
     name: 'gateway',
     env,
@@ -41,19 +50,6 @@ export const gatewayDefinition = (env: GatewayEnv, urls: ReadonlyMap<string, URL
     },
   };
 };
-
-const publisherOf =
-  (bus: ServiceBus, workspaceId: string) =>
-  (events: readonly UsageEvent[]): Promise<void> =>
-    bus.publish(
-      events.map((event) =>
-        makeEvent(
-          eventTracked,
-          { ...event, anonymousId: null, sessionId: null, page: null, context: {}, isBot: false },
-          { workspaceId, correlationId: event.messageId },
-        ),
-      ),
-    );
 
 /** A service that is down does not make the gateway unready: it answers for the others, and taking it out of rotation would help nobody. */
 const addChecks = (health: Health, { graph, states }: GatewayParts): void => {

@@ -3,6 +3,7 @@ import { dataPaths } from '../data/data-folder.js';
 import { readRunning } from '../data/run-file.js';
 import type { LocalEnv } from '../env.js';
 import { OperatorError } from '../operator-error.js';
+import { localAuth } from './local-auth.js';
 import type { InstanceSettings } from './service-environment.js';
 
 /**
@@ -28,6 +29,6 @@ export const runningSettings = async (env: LocalEnv): Promise<InstanceSettings> 
     given: { ...env.given, BUS: kafka ? 'kafka' : 'postgres' },
     databaseUrl: (name) => databaseUrl(serverUrl, name),
     ...(kafka && brokers !== undefined && { kafkaBrokers: brokers }),
-    auth: env.issuer ?? { ...(await ensureLocalIssuer(paths.auth)), tokenFile: paths.token },
+    auth: env.issuer ?? (await localAuth(await ensureLocalIssuer(paths.auth), paths)),
   };
 };

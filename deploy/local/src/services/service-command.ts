@@ -1,6 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
 import { resolve } from 'node:path';
 import type { LocalEnv } from '../env.js';
 import { OperatorError } from '../operator-error.js';
@@ -9,44 +8,19 @@ import { runningSettings } from './running-settings.js';
 import { serviceEnvironment } from './service-environment.js';
 import { readServices } from './service-registry.js';
 
-const spawnProgram = async (
-  env: LocalEnv,
-  folder: string,
-  name: string,
-  args: readonly string[],
-  stdout: 'inherit' | 'pipe',
-): Promise<ChildProcess> => {
-  const specs = readServices(resolve(repositoryRoot, folder));
-  const spec = specs.find((each) => each.name === name);
-  if (!spec) throw new OperatorError(`There is no service "${name}"; there are: ${specs.map((each) => each.name).join(', ')}`);
-  const child = spawn(process.execPath, [spec.main, ...args], {
-    env: serviceEnvironment(spec, specs, await runningSettings(env)),
-    stdio: ['ignore', stdout, 'inherit'],
-  });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => child.kill(signal));
-  return child;
-};
-
 /**
  * Runs the program of a service of the running system as a command, with the environment that the service has; what it says goes to this
  * terminal. Resolves with its exit code. Throws OperatorError when there is no such service or nothing runs.
  */
 export const runServiceProgram = async (env: LocalEnv, folder: string, name: string, args: readonly string[]): Promise<number> => {
-  const child = await spawnProgram(env, folder, name, args, 'inherit');
+  const specs = readServices(resolve(repositoryRoot, folder));
+  const spec = specs.find((each) => each.name === name);
+  if (!spec) throw new OperatorError(`There is no service "${name}"; there are: ${specs.map((each) => each.name).join(', ')}`);
+  const child = spawn(process.execPath, [spec.main, ...args], {
+    env: serviceEnvironment(spec, specs, await runningSettings(env)),
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => child.kill(signal));
   const [code] = (await once(child, 'exit')) as [number | null];
   return code ?? 1;
-};
-
-/** The same, with what it prints as the answer. Resolves with undefined when it failed, which it has told on this terminal. */
-export const answerOfServiceProgram = async (
-  env: LocalEnv,
-  folder: string,
-  name: string,
-  args: readonly string[],
-): Promise<string | undefined> => {
-  const child = await spawnProgram(env, folder, name, args, 'pipe');
-  const ended = once(child, 'close') as Promise<[number | null]>;
-  const printed = child.stdout ? await text(child.stdout) : '';
-  const [code] = await ended;
-  return code === 0 ? printed.trim() : undefined;
 };

@@ -48,6 +48,8 @@ export interface LocalAuth {
   readonly issuer: string;
   readonly audience: string;
   readonly tokenFile: string;
+  /** What the gateway hashes persons with in what it tells of its usage: the same after a restart. */
+  readonly usageSalt: string;
 }
 
 const matches = (name: string, pattern: string): boolean => {
@@ -61,7 +63,7 @@ const edgeVariables = (all: readonly ServiceSpec[], settings: InstanceSettings):
   ...Object.fromEntries(
     all.filter(({ subgraph }) => subgraph).map((spec) => [subgraphVariable(spec.name), `http://127.0.0.1:${portOf(spec, settings)}`]),
   ),
-  ...('tokenFile' in settings.auth ? { LOCAL_TOKEN_FILE: settings.auth.tokenFile } : {}),
+  ...('tokenFile' in settings.auth ? { LOCAL_TOKEN_FILE: settings.auth.tokenFile, USAGE_SALT: settings.auth.usageSalt } : {}),
 });
 
 const authVariables = ({ auth }: InstanceSettings): Record<string, string> => ({

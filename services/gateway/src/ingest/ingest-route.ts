@@ -51,9 +51,10 @@ export const routeIngest = async (fastify: FastifyInstance, options: IngestOptio
       if (request.method === 'POST') limitBodyTime(request, reply, options.msMax);
       next();
     });
+    const config = { ownAuthentication: true };
     for (const url of paths) {
-      scope.options(url, (_request, reply) => reply.code(204).headers(preflightHeaders).send());
-      scope.post(url, { bodyLimit: options.bytesMax }, (request, reply) => forward(request, reply, options));
+      scope.options(url, { config }, (_request, reply) => reply.code(204).headers(preflightHeaders).send());
+      scope.post(url, { bodyLimit: options.bytesMax, config }, (request, reply) => forward(request, reply, options));
     }
     done();
   });

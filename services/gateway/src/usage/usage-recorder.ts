@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import type { Principal, TrackedEvent } from '@pca/contracts';
-import { counter, type Logger } from '@pca/service-kit';
+import type { Principal } from '@pca/contracts';
+import { type BehaviourEvent, counter, type Logger } from '@pca/service-kit';
 import { v7 as uuidv7 } from 'uuid';
 
 /** A graph operation that was answered. Nothing of its text or its variables is known here. */
@@ -15,10 +15,8 @@ export interface FinishedOperation {
   readonly seconds: number;
 }
 
-export type UsageEvent = Pick<TrackedEvent, 'messageId' | 'timestamp' | 'userId' | 'event' | 'resource' | 'properties'>;
-
 export interface UsageOptions {
-  readonly publish: (events: readonly UsageEvent[]) => Promise<void>;
+  readonly publish: (events: readonly BehaviourEvent[]) => Promise<void>;
   readonly logger: Logger;
   /** What persons are hashed with; absent: one of this process, so that they are others after a restart. */
   readonly salt: string | undefined;
@@ -42,7 +40,7 @@ const durations = [10, 50, 100, 500, 1_000, 5_000];
  * published. While the bus is away it waits, and what is more than a fixed number is dropped and counted: a request neither waits nor fails.
  */
 export class UsageRecorder {
-  private waiting: UsageEvent[] = [];
+  private waiting: BehaviourEvent[] = [];
   private flushing: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
   private isAway = false;
@@ -59,7 +57,7 @@ export class UsageRecorder {
     if (this.waiting.length >= this.waitingMax) return eventsTotal.inc({ outcome: 'dropped' });
     this.waiting.push({
       messageId: uuidv7(),
-      timestamp: new Date().toISOString(),
+      timestamp: new Date(),
       userId: this.personOf(principal),
       event: `graphql ${type}`,
       resource: name,

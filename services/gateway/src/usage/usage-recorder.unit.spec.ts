@@ -1,6 +1,6 @@
-import { createLogger, registry } from '@pca/service-kit';
+import { type BehaviourEvent, createLogger, registry } from '@pca/service-kit';
 import { expect, it } from 'vitest';
-import { type UsageEvent, UsageRecorder } from './usage-recorder.js';
+import { UsageRecorder } from './usage-recorder.js';
 
 const logger = createLogger({ name: 'test', level: 'silent' });
 const operation = (name: string) => ({
@@ -20,7 +20,7 @@ const counted = async (outcome: string): Promise<number> =>
 // Broken by: a queue without an end, what waits lost or told twice after the bus was away, drops that nobody counts.
 it('keeps a bounded number while the bus is away, and publishes each once when it is back', async () => {
   let isAway = true;
-  const published: UsageEvent[] = [];
+  const published: BehaviourEvent[] = [];
   const recorder = new UsageRecorder({
     publish: (events) => {
       if (isAway) return Promise.reject(new Error('away'));
