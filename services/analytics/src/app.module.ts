@@ -1,9 +1,18 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Database, type Logger, type ServiceBus, subgraphModule } from '@pca/service-kit';
-import { Analytics, BehaviourResolver } from './behaviour/behaviour.resolver.js';
+import { BehaviourReader } from './behaviour/behaviour.reader.js';
+import { BehaviourResolver, CampaignBehaviourResolver } from './behaviour/behaviour.resolver.js';
+import { BehaviourService } from './behaviour/behaviour.service.js';
+import { Analytics, Campaign } from './behaviour/behaviour.types.js';
+import { CampaignBehaviourReader } from './behaviour/campaign-behaviour.reader.js';
+import { Questions } from './questions/questions.js';
+import { VocabularyReader } from './questions/vocabulary.reader.js';
 import { ErasureResolver } from './erasure/erasure.resolver.js';
 import { ErasureService } from './erasure/erasure.service.js';
 import { ErasureStore } from './erasure/erasure.store.js';
+import { FeatureReader } from './features/feature.reader.js';
+import { FeatureResolver } from './features/feature.resolver.js';
+import { Freshness } from './freshness/freshness.js';
 import { type IngestLimits, IngestService } from './ingest/ingest.service.js';
 import { IngestKeyResolver } from './ingest-keys/ingest-key.resolver.js';
 import { IngestKeyService } from './ingest-keys/ingest-key.service.js';
@@ -11,11 +20,18 @@ import { IngestKeyStore } from './ingest-keys/ingest-key.store.js';
 import { IdentityStore } from './persons/identity.store.js';
 import { PersonStore } from './persons/person.store.js';
 import { SessionStore } from './persons/session.store.js';
+import { RetentionResolver } from './retention/retention.resolver.js';
+import { RetentionService } from './retention/retention.service.js';
+import { SessionReader } from './sessions/session.reader.js';
+import { SessionResolver } from './sessions/session.resolver.js';
 import { Dictionary } from './timelines/dictionary.js';
 import { Partitions } from './timelines/rows/partitions.js';
 import { TimelineStore } from './timelines/timeline.store.js';
-import { RetentionResolver } from './retention/retention.resolver.js';
-import { RetentionService } from './retention/retention.service.js';
+import { JourneyReader } from './users/journey.reader.js';
+import { UserReader } from './users/user.reader.js';
+import { SessionUserResolver, UserResolver } from './users/user.resolver.js';
+import { UserService } from './users/user.service.js';
+import { UserStatsReader } from './users/user-stats.reader.js';
 import { WorkspaceStore } from './workspaces/workspace.store.js';
 
 export interface AppOptions {
@@ -31,15 +47,25 @@ export class AppModule {
   static of({ logger, production, database, bus, ingest }: AppOptions): DynamicModule {
     return {
       module: AppModule,
-      imports: [subgraphModule({ logger, production, orphanedTypes: [Analytics] })],
+      imports: [subgraphModule({ logger, production, orphanedTypes: [Analytics, Campaign] })],
       providers: [
         { provide: Database, useValue: database },
+        BehaviourReader,
         BehaviourResolver,
+        BehaviourService,
+        CampaignBehaviourReader,
+        CampaignBehaviourResolver,
         Dictionary,
         IdentityStore,
         ErasureResolver,
         ErasureService,
         ErasureStore,
+        FeatureReader,
+        FeatureResolver,
+        {
+          provide: Freshness,
+          useFactory: () => new Freshness(database, bus),
+        },
         IngestKeyResolver,
         IngestKeyService,
         IngestKeyStore,
@@ -48,12 +74,22 @@ export class AppModule {
           inject: [WorkspaceStore, Dictionary],
           useFactory: (...parts: [WorkspaceStore, Dictionary]) => new IngestService(ingest, bus, ...parts),
         },
+        JourneyReader,
         Partitions,
         PersonStore,
-        SessionStore,
-        TimelineStore,
+        Questions,
         RetentionResolver,
         RetentionService,
+        SessionReader,
+        SessionResolver,
+        SessionStore,
+        SessionUserResolver,
+        TimelineStore,
+        UserReader,
+        UserResolver,
+        UserService,
+        UserStatsReader,
+        VocabularyReader,
         WorkspaceStore,
       ],
     };

@@ -1,37 +1,58 @@
-import { Context, Directive, Field, ID, Int, ObjectType, Parent, ResolveField, Resolver, ResolveReference } from '@nestjs/graphql';
-import { callContextOf, Database, type GraphqlContext } from '@pca/service-kit';
-import { WorkspaceStore } from '../workspaces/workspace.store.js';
+import { Args, ArgsType, Context, Directive, Field, Parent, ResolveField, Resolver, ResolveReference } from '@nestjs/graphql';
+import { callContextOf, type GraphqlContext, loaderOf } from '@pca/service-kit';
+import { BehaviourService } from './behaviour.service.js';
+import { Analytics, BehaviourTotals, Campaign, CampaignBehaviour } from './behaviour.types.js';
+import { DateScalar } from '../questions/date.scalar.js';
 
-@ObjectType({ description: 'What people did over a range of days' })
-export class BehaviourTotals {
-  @Field(() => Int) events: number;
-}
+/** How shops commonly name that somebody bought something. */
+const usualConversions = ['purchase', 'order_completed', 'Order Completed', 'conversion'];
 
-@ObjectType({ description: "A workspace's numbers over a range of days" })
-@Directive('@key(fields: "id")')
-export class Analytics {
-  @Field(() => ID, { description: 'Opaque: holds the resolved arguments' }) id: string;
+@ArgsType()
+class CampaignBehaviourArgs {
+  @Field(() => DateScalar, { nullable: true, description: 'Absent: from the first event on' }) from?: string | null;
+  @Field(() => DateScalar, { nullable: true, description: 'Inclusive; absent: up to the last event' }) to?: string | null;
+  @Field(() => [String], { defaultValue: usualConversions, description: '1 to 50 names of events' }) conversionEvents: string[];
+  @Field(() => Boolean, { defaultValue: false }) includeBots: boolean;
 }
 
 @Resolver(() => Analytics)
 export class BehaviourResolver {
-  constructor(
-    private readonly database: Database,
-    private readonly workspaces: WorkspaceStore,
-  ) {}
+  constructor(private readonly behaviours: BehaviourService) {}
 
   @ResolveReference()
-  reference(reference: { id: string }): Analytics {
-    return { id: reference.id };
+  reference({ id }: { id: string }): Analytics {
+    return { id };
   }
 
   @ResolveField(() => BehaviourTotals, { nullable: true })
-  async behaviour(@Parent() _analytics: Analytics, @Context() context: GraphqlContext): Promise<BehaviourTotals> {
-    const { workspaceId } = callContextOf(context.request, 'analytics:read');
-    const { number } = await this.workspaces.get(workspaceId);
-    const { rows } = await this.database.pool.query<{ events: number }>('select count(*)::int as events from event where workspace = $1', [
-      number,
-    ]);
-    return { events: rows[0]?.events ?? 0 };
+  behaviour(
+    @Parent() { id }: Analytics,
+    @Context() context: GraphqlContext,
+    @Args('includeBots', { type: () => Boolean, defaultValue: false }) includeBots: boolean,
+  ): Promise<BehaviourTotals> {
+    return this.behaviours.totals(callContextOf(context.request, 'analytics:read'), id, includeBots);
+  }
+}
+
+@Resolver(() => Campaign)
+export class CampaignBehaviourResolver {
+  constructor(private readonly behaviours: BehaviourService) {}
+
+  @ResolveReference()
+  reference(campaign: Campaign): Campaign {
+    return campaign;
+  }
+
+  @ResolveField(() => CampaignBehaviour, { nullable: true })
+  @Directive('@requires(fields: "name externalId")')
+  behaviour(
+    @Parent() { id, name, externalId }: Campaign,
+    @Context() context: GraphqlContext,
+    @Args() args: CampaignBehaviourArgs,
+  ): Promise<CampaignBehaviour> {
+    const call = callContextOf(context.request, 'analytics:read');
+    const question = `campaigns ${JSON.stringify(args)}`;
+    const load = (campaigns: readonly Campaign[]): Promise<CampaignBehaviour[]> => this.behaviours.ofCampaigns(call, campaigns, args);
+    return loaderOf(context, question, load).load({ id, name, externalId });
   }
 }
