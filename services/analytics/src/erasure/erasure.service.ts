@@ -6,14 +6,11 @@ import { type CallContext, Database, parseInput, type Transaction } from '@pca/s
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { identityDigest } from '../persons/identity-digest.js';
+import { storable } from '../timelines/stored-text.js';
 import { WorkspaceStore } from '../workspaces/workspace.store.js';
 import { type Erasure, ErasureStore } from './erasure.store.js';
 
-const idSchema = z
-  .string()
-  .min(1)
-  .max(behaviourLimits.idLength)
-  .refine((id) => !id.includes('\0'), 'must not hold a NUL character');
+const idSchema = z.string().min(1).max(behaviourLimits.idLength);
 
 @Injectable()
 export class ErasureService {
@@ -29,7 +26,7 @@ export class ErasureService {
    * that there was. NOT_FOUND when the workspace has stored nothing of this id; SERVICE_UNAVAILABLE when writers hold it up for long.
    */
   async request(call: CallContext, id: string): Promise<Erasure> {
-    const externalId = parseInput(idSchema, id, 'id');
+    const externalId = storable(parseInput(idSchema, id, 'id'));
     const workspace = await this.workspaces.get(call.workspaceId);
     const { number } = workspace;
     return this.database.transaction(async (transaction) => {

@@ -1,0 +1,66 @@
+import type { EventEnvelope, userErased } from '@pca/contracts';
+import { decodeMessage } from '@pca/event-bus';
+import type { Database, ServiceBus } from '@pca/service-kit';
+import { type RunningService, startTestService, testIssuer, testPostgres } from '@pca/testing';
+import type { z } from 'zod';
+import { readEnv } from '../src/env.js';
+import { ErasureJob } from '../src/erasure/erasure.job.js';
+import { RetentionSweep } from '../src/retention/retention.sweep.js';
+import type { GoOn } from '../src/retention/connection.js';
+import { analyticsService } from '../src/service.js';
+
+export type UserErased = z.infer<typeof userErased.schema>;
+
+export interface ErasureUnderTest {
+  readonly service: RunningService;
+  readonly database: Database;
+  readonly bus: ServiceBus;
+  token(role?: 'viewer' | 'editor' | 'owner', workspace?: string): Promise<string>;
+  /** What stands in the outbox, which is empty after that, as if the bus had taken it. */
+  takeEvents(): Promise<EventEnvelope<UserErased>[]>;
+  /** What the background does about erasures in a turn. */
+  erase(): Promise<void>;
+  finish(): Promise<void>;
+  /** What it does about retentions. */
+  sweep(goOn?: GoOn): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The analytics service in this process, without consumers and background work, on a database and a bus of its own. */
+export const startErasure = async (): Promise<ErasureUnderTest> => {
+  const postgres = await testPostgres();
+  const [{ url }, { url: busUrl }] = [await postgres.createDatabase(), await postgres.createDatabase()];
+  const issuer = await testIssuer();
+  const definition = analyticsService(
+    readEnv({ NODE_ENV: 'test', PORT: '1', LOG_LEVEL: 'silent', DATABASE_URL: url, BUS_URL: busUrl, BUS_PARTITIONS: '2', ...issuer.env }),
+  );
+  const bus = definition.bus as ServiceBus;
+  const service = await startTestService(definition);
+  const database = definition.database as Database;
+  const job = new ErasureJob(bus);
+  const connected = async (work: (connection: Awaited<ReturnType<Database['pool']['connect']>>) => Promise<void>): Promise<void> => {
+    const connection = await database.pool.connect();
+    await work(connection).finally(() => connection.release());
+  };
+  return {
+    service,
+    database,
+    bus,
+    token: (role = 'owner', workspace = 'demo') => issuer.issue({ role, workspace }),
+    takeEvents: async () => {
+      const { rows } = await database.pool.query<{ topic: string; message: string }>(
+        'with taken as (delete from outbox returning *) select topic, message from taken order by id',
+      );
+      return rows.map(({ topic, message }) => decodeMessage(topic, message).envelope as EventEnvelope<UserErased>);
+    },
+    erase: () => connected((connection) => job.work(connection, () => true)),
+    finish: () => connected((connection) => job.finish(connection)),
+    sweep: (goOn = () => Promise.resolve(true)) => connected((connection) => new RetentionSweep().work(connection, goOn)),
+    stop: async () => {
+      await service.stop();
+      await bus.close();
+      await postgres.stop();
+      await issuer.remove();
+    },
+  };
+};
