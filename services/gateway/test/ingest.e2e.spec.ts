@@ -3,6 +3,7 @@ import { createServer, type IncomingHttpHeaders, request as httpRequest, type Se
 import { type AddressInfo, connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { type Fixtures, type RunningGateway, startFixtures, startGateway } from './gateway-harness.js';
+import { freePort } from './gateway-process.js';
 
 interface Seen {
   method: string;
@@ -210,7 +211,7 @@ it("hands on analytics' own refusals, however often, and says when it is away", 
   answer = () => [503, { 'content-type': 'text/html' }, '<h1>nginx 10.0.0.1</h1>'];
   expect(await (await send('/v1/track', { authorization: goodKey })).text()).not.toContain('10.0.0.1');
   await gateway.stop();
-  await start({ SUBGRAPH_ANALYTICS_URL: 'http://127.0.0.1:1' });
+  await start({ SUBGRAPH_ANALYTICS_URL: `http://127.0.0.1:${await freePort()}` });
   const away = await send('/v1/track', { authorization: goodKey });
   expect([away.status, await away.json()]).toMatchObject([503, { code: 'SERVICE_UNAVAILABLE', service: 'ingest' }]);
 });

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readBus, readEnv, readSubgraphUrls } from '../src/env.js';
 import { gatewayDefinition } from '../src/gateway.js';
 import { type Fixtures, gatewayEnv, startFixtures } from './gateway-harness.js';
-import { type GatewayProcess, startGatewayProcess } from './gateway-process.js';
+import { freePort, type GatewayProcess, startGatewayProcess } from './gateway-process.js';
 
 let fixtures: Fixtures;
 let postgres: TestPostgres;
@@ -70,7 +70,7 @@ it('tells of each finished operation, in a workspace of its own, and not who ask
 
 // Broken by: a request or an end that waits for the bus.
 it('answers as ever while the bus is away', async () => {
-  const gateway = await startGatewayProcess({ ...gatewayEnv(fixtures), BUS_URL: 'postgres://nobody@127.0.0.1:1/none' });
+  const gateway = await startGatewayProcess({ ...gatewayEnv(fixtures), BUS_URL: `postgres://nobody@127.0.0.1:${await freePort()}/none` });
   const token = await fixtures.issuer.issue({ role: 'viewer' });
   const query = '{ campaigns(limit: 1) { id } }';
   expect(await ask(gateway, token, { query })).toBe(200);
