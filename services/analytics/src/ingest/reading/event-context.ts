@@ -27,6 +27,16 @@ const objectOf = (value: unknown): Json => (isObject(value) ? value : {});
 const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value.slice(0, behaviourLimits.idLength).toWellFormed() : undefined;
 
+const deviceTypes: Readonly<Record<string, BehaviourContext['device']>> = {
+  ...{ desktop: 'desktop', tablet: 'tablet', tv: 'tv', other: 'other' },
+  // Segment's libraries for phones say the system.
+  ...{ mobile: 'mobile', phone: 'mobile', ios: 'mobile', android: 'mobile' },
+};
+const deviceOf = (type: unknown): BehaviourContext['device'] => {
+  const name = textOf(type)?.toLowerCase();
+  return name !== undefined && Object.hasOwn(deviceTypes, name) ? deviceTypes[name] : undefined;
+};
+
 const hostPattern = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#:]+)/i;
 /** The host that a URL names, in lower case. */
 export const hostOf = (url: unknown): string | undefined =>
@@ -45,9 +55,9 @@ export const readContext = (given: Json, visitor: Visitor, policy: AddressPolicy
   const text = textOf(userAgent) === undefined ? visitor.userAgent : (userAgent as string);
   const agent = text === undefined ? undefined : userAgentOf(text);
   const context = {
-    device: agent?.device,
-    browser: agent?.browser,
-    os: agent?.os ?? textOf(objectOf(rest['os'])['name']),
+    device: deviceOf(objectOf(rest['device'])['type']) ?? agent?.device,
+    browser: textOf(objectOf(rest['browser'])['name']) ?? agent?.browser,
+    os: textOf(objectOf(rest['os'])['name']) ?? agent?.os,
     country: textOf(objectOf(rest['location'])['country']),
     locale: textOf(locale),
     timeZone: textOf(timezone),
