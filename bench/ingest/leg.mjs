@@ -12,10 +12,13 @@ const countOf = async ({ client }) => {
 
 const markersQuery = {
   name: 'markers',
-  text: `select convert_from(e.message, 'UTF8') as id from event e join person p on e.person = p.id
+  text: `select encode(e.message, 'hex') as id from event e join person p on e.person = p.id
     where p.external_id = any($1) and p.is_known`,
   values: [markerNames],
 };
+
+// A UUID is stored as its bytes behind a zero.
+const storedId = (id) => `00${id.replaceAll('-', '')}`;
 
 /** Looks again and again which of the people that are looked for can be seen with what, until it is told to end. */
 const watchMarkers = ({ client }) => {
@@ -66,7 +69,7 @@ export const runLeg = async (system, server, load, { make, send }) => {
   const after = system.cpu();
   const seenMs = await unwatch();
   if ((await countOf(system)) !== expected) throw new Error('events that came twice were counted twice');
-  const freshMs = sent.markers.map(({ id, sentMs }) => seenMs.get(id) - sentMs);
+  const freshMs = sent.markers.map(({ id, sentMs }) => seenMs.get(storedId(id)) - sentMs);
   const seconds = (countedMs - sent.startedMs) / 1000;
   return {
     bytes,

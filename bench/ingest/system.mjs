@@ -1,10 +1,13 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
+import process from 'node:process';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import { cpuSeconds, residentMb } from '../bus/processes.mjs';
 import { startMeasured } from '../gateway/measured-process.mjs';
 
 const root = resolve(import.meta.dirname, '../..');
+const analyticsMain = resolve(root, 'services/analytics/dist/main.js');
 const workspace = 'bench';
 
 /** What one key may send is no limit of what is measured; everything else is on as it comes. */
@@ -22,13 +25,10 @@ const untilReady = async (url) => {
   }
 };
 
-const addKey = async (client) => {
-  const key = randomBytes(24).toString('base64url');
-  await client.query(
-    `insert into ingest_key (id, workspace_id, name, digest, prefix, created_by) values ($1, $2, 'bench', $3, $4, 'bench')`,
-    [randomUUID(), workspace, createHash('sha256').update(key).digest(), key.slice(0, 8)],
-  );
-  return key;
+/** The workspace's key, by the program's own command. */
+const keyOf = async (env) => {
+  const command = promisify(execFile)(process.execPath, [analyticsMain, 'ingest-key', '--workspace', workspace], { env });
+  return (await command).stdout.trim();
 };
 
 /**
@@ -39,21 +39,16 @@ export const startSystem = async ({ server, kafka, load, name, jwksFile }) => {
   const [database, busDatabase] = [await server.makeDatabase(`analytics_${name}`), await server.makeDatabase(`bus_${name}`)];
   const bus = kafka ? { BUS: 'kafka', KAFKA_BROKERS: kafka.brokers } : { BUS: 'postgres', BUS_URL: busDatabase };
   const env = { NODE_ENV: 'development', AUTH_JWKS_FILE: jwksFile, ...limits };
-  const analytics = await startMeasured(
-    resolve(root, 'services/analytics/dist/main.js'),
-    { ...env, ...bus, DATABASE_URL: database },
-    nodeFlags,
-  );
-  const gateway = await startMeasured(
-    resolve(root, 'services/gateway/dist/main.js'),
-    { ...env, SUBGRAPH_ANALYTICS_URL: analytics.url, SUBGRAPH_CAMPAIGNS_URL: analytics.url },
-    nodeFlags,
-  );
+  const analyticsEnv = { ...env, ...bus, DATABASE_URL: database };
+  const analytics = await startMeasured(analyticsMain, analyticsEnv, nodeFlags);
+  // Campaigns is in the supergraph and has no part in this.
+  const subgraphs = { SUBGRAPH_ANALYTICS_URL: analytics.url, SUBGRAPH_CAMPAIGNS_URL: 'http://127.0.0.1:9' };
+  const gateway = await startMeasured(resolve(root, 'services/gateway/dist/main.js'), { ...env, ...subgraphs }, nodeFlags);
   await untilReady(analytics.url);
   await untilReady(gateway.url);
   const client = new pg.Client({ connectionString: database });
   await client.connect();
-  const key = await addKey(client);
+  const key = await keyOf({ ...process.env, ...analyticsEnv, PORT: '1' });
   return {
     client,
     target: { url: gateway.url, key },
