@@ -9,6 +9,7 @@ import { routeIngest } from './ingest/route-ingest.js';
 import { ingestKeyCommand } from './ingest-keys/ingest-key-command.js';
 import { IngestKeyService } from './ingest-keys/ingest-key.service.js';
 import { IdentityStore } from './persons/identity.store.js';
+import { SeenSweep } from './timelines/rows/seen-messages.js';
 import { TimelineStore } from './timelines/timeline.store.js';
 import { trackedEventConsumer } from './timelines/tracked-event.consumer.js';
 import { Deletions } from './retention/deletions.js';
@@ -39,8 +40,11 @@ export const analyticsService = (env: AnalyticsEnv): ServiceDefinition => {
     background: () => {
       const deletions = new Deletions(database, new ErasureJob(bus), new RetentionSweep(), logger);
       deletions.start();
+      const seen = new SeenSweep(database.pool);
       const timer = setInterval(() => {
-        pruneIdempotencyKeys(database.pool).catch((err: unknown) => logger.warn({ err }, 'the sweep failed; it is tried again'));
+        Promise.all([pruneIdempotencyKeys(database.pool), seen.work(new Date())]).catch((err: unknown) =>
+          logger.warn({ err }, 'the sweep failed; it is tried again'),
+        );
       }, sweepMs);
       return Promise.resolve(() => {
         clearInterval(timer);

@@ -1,6 +1,6 @@
 import { seededRandom } from '@pca/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { identified, startTimelines, storedEvents, type Stores, type TimelinesUnderTest, tracked } from './timelines-under-test.js';
+import { identified, startTimelines, type Stores, type TimelinesUnderTest } from './timelines-under-test.js';
 
 let timelines: TimelinesUnderTest;
 let stores: Stores;

@@ -165,11 +165,11 @@ const eventSql = `
     workspace int not null,
     person int not null,
     session int not null,
-    name int not null,
     page int not null,
     resource int not null,
     context int not null,
-    shape int not null,
+    name smallint not null,
+    shape smallint not null,
     is_bot boolean not null,
     message bytea not null,
     properties text not null

@@ -4,7 +4,7 @@ import { NumberCache } from './number-cache.js';
 
 export type TextKind = 'name' | 'page' | 'resource' | 'context' | 'shape';
 
-/** Numbers of `dictionary.kind`, and how many texts of a kind a workspace may have. */
+/** Numbers of `dictionary.kind`, and how many texts of a kind a workspace may have: codes of names and shapes stand in two bytes. */
 export const textKinds: Readonly<Record<TextKind, { readonly number: number; readonly max: number }>> = {
   name: { number: 1, max: 10_000 },
   page: { number: 2, max: 50_000 },

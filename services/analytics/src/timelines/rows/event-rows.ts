@@ -19,9 +19,9 @@ export interface EventRow {
   readonly properties: string;
 }
 
-const columns = 'at, received_at, workspace, person, session, name, page, resource, context, shape, is_bot, message, properties';
-
-const numbers = ['workspace', 'person', 'session', 'name', 'page', 'resource', 'context', 'shape'] as const;
+const numbers = ['workspace', 'person', 'session', 'page', 'resource', 'context'] as const;
+const smallNumbers = ['name', 'shape'] as const;
+const columns = `at, received_at, ${[...numbers, ...smallNumbers].join(', ')}, is_bot, message, properties`;
 
 /** Writes rows by COPY, in the client's transaction. */
 export const copyRows = async (client: PoolClient, rows: readonly EventRow[]): Promise<void> => {
@@ -34,7 +34,7 @@ export const copyRows = async (client: PoolClient, rows: readonly EventRow[]): P
 
 const signature = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 const columnCount = 13;
-const fixedBytes = 2 + columnCount * 4 + 2 * 8 + numbers.length * 4 + 1;
+const fixedBytes = 2 + columnCount * 4 + 2 * 8 + numbers.length * 4 + smallNumbers.length * 2 + 1;
 
 /** In the binary format of COPY (https://www.postgresql.org/docs/current/sql-copy.html). */
 export const encodeRows = (rows: readonly EventRow[]): Buffer => {
@@ -48,6 +48,10 @@ export const encodeRows = (rows: readonly EventRow[]): Buffer => {
     for (const name of numbers) {
       place = buffer.writeInt32BE(4, place);
       place = buffer.writeInt32BE(row[name], place);
+    }
+    for (const name of smallNumbers) {
+      place = buffer.writeInt32BE(2, place);
+      place = buffer.writeInt16BE(row[name], place);
     }
     place = buffer.writeInt32BE(1, place);
     place = buffer.writeUInt8(row.isBot ? 1 : 0, place);
