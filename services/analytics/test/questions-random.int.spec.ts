@@ -81,7 +81,7 @@ const round = async (random: SeededRandom, number: number): Promise<Round> => {
     const has = made.some(({ event }) => event.userId === user);
     const ids = Object.keys(merged).filter((id) => merged[id] === user);
     if (has) await sut.merge(user, ids, workspace);
-    else for (const { folded } of made) if (folded.person === user) Object.assign(folded, { person: ids[0] });
+    else for (const { event, folded } of made) if (folded.person === user) Object.assign(folded, { person: event.anonymousId });
   }
   const day = (days: number): string => new Date(base + days * 24 * 60 * minute).toISOString().slice(0, 10);
   const given = [

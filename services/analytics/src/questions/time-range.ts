@@ -1,13 +1,16 @@
 import { DomainError } from '@pca/errors';
+import { parseInput } from '@pca/service-kit';
 import { z } from 'zod';
 
 const yearMin = 1970;
 const yearMax = 2100;
 const withinYears = (text: string): boolean => Number(text.slice(0, 4)) >= yearMin && Number(text.slice(0, 4)) <= yearMax;
 
-export const dayOrInstantSchema = z
+const dayOrInstantSchema = z
   .union([z.iso.date(), z.iso.datetime({ offset: true })], { error: 'must be a day (YYYY-MM-DD) or an ISO 8601 instant' })
   .refine(withinYears, `must lie in the years ${yearMin} to ${yearMax}`);
+
+const rangeSchema = z.object({ from: dayOrInstantSchema.nullish(), to: dayOrInstantSchema.nullish() });
 
 export const isTimeZone = (name: string): boolean => {
   try {
@@ -30,8 +33,9 @@ export interface TimeRange {
   readonly until: string;
 }
 
-/** Throws BAD_USER_INPUT when the range is reversed. */
-export const timeRangeOf = ({ from, to }: GivenRange, timeZone: string): TimeRange => {
+/** Throws BAD_USER_INPUT when a bound is no day or instant of the years 1970 to 2100, or the range is reversed. */
+export const timeRangeOf = (given: GivenRange, timeZone: string): TimeRange => {
+  const { from, to } = parseInput(rangeSchema, { from: given.from, to: given.to });
   const start = from == null ? undefined : isDay(from) ? startOfDay(from, timeZone) : Date.parse(from);
   // The last millisecond is in: instants of clients are no finer than that.
   const end = to == null ? undefined : isDay(to) ? startOfDay(nextDay(to), timeZone) : Date.parse(to) + 1;

@@ -11,7 +11,8 @@ const check = (value: unknown): string => {
 export const DateScalar = new GraphQLScalarType<string, string>({
   name: 'Date',
   description:
-    'A calendar day, YYYY-MM-DD. An ISO 8601 instant is accepted as input: it becomes the day it falls on in the time zone of the query.',
+    'A calendar day, YYYY-MM-DD. An ISO 8601 instant is accepted as input: numbers of days take the day it falls on in the time zone of the ' +
+    'query, behaviour is cut at the instant itself.',
   serialize: (value) => String(value),
   parseValue: check,
   parseLiteral: (node) => check(node.kind === Kind.STRING ? node.value : undefined),

@@ -1,0 +1,76 @@
+import { eventTracked, makeEvent } from '@pca/contracts';
+import { busConfigOf, createLogger, type Database, ServiceBus } from '@pca/service-kit';
+import { testPostgres, type TestPostgres } from '@pca/testing';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { openDatabase } from '../src/data-source.js';
+import { readEnv } from '../src/env.js';
+import { Freshness, timelinesGroup } from '../src/freshness/freshness.js';
+import { trackedEvent } from './timelines-under-test.js';
+
+let postgres: TestPostgres;
+let database: Database;
+let bus: ServiceBus;
+beforeAll(async () => {
+  postgres = await testPostgres();
+  const [{ url }, { url: busUrl }] = [await postgres.createDatabase(), await postgres.createDatabase()];
+  const env = readEnv({ NODE_ENV: 'test', PORT: '1', LOG_LEVEL: 'silent', DATABASE_URL: url, BUS_URL: busUrl, AUTH_JWKS_FILE: 'none' });
+  database = openDatabase(env);
+  await database.start(() => undefined);
+  bus = new ServiceBus(busConfigOf(env, 'analytics'), createLogger({ name: 'test', level: 'silent' }));
+});
+afterAll(async () => {
+  await bus.close();
+  await database.stop();
+  await postgres.stop();
+});
+
+// Broken by: an instant that is claimed before everything received until then is done, or that stands still under a steady stream.
+it('knows up to when everything that was received is stored', async () => {
+  const freshness = new Freshness(database, bus);
+  expect(await freshness.asOf(), 'nobody consumes yet').toBeNull();
+  const publish = (): Promise<void> =>
+    bus.publish([makeEvent(eventTracked, trackedEvent(), { workspaceId: 'demo', correlationId: 'test' })]);
+  await publish();
+  let open: () => void = () => undefined;
+  let gate = Promise.resolve();
+  const group = await (
+    await bus.open()
+  ).subscribe({
+    group: timelinesGroup,
+    topics: [eventTracked.topic],
+    batchSize: 1,
+    handle: () => gate,
+  });
+  const asOfMs = async (): Promise<number> => Date.parse((await freshness.asOf()) ?? '1970-01-01T00:00:00Z');
+  const begun = Date.now();
+  await expect.poll(asOfMs, { timeout: 20_000, interval: 100 }).toBeGreaterThan(begun);
+
+  gate = new Promise((resolve) => (open = resolve));
+  await publish();
+  const held = Date.now();
+  // A look of its own each time, so that nothing that was remembered hides a false claim.
+  for (let look = 0; look < 3; look++) expect(await new Freshness(database, bus).asOf(), 'one event is open').toBeNull();
+  expect(await asOfMs()).toBeLessThan(held);
+
+  // More comes all the time, so that the group has never caught up with everything.
+  let running = true;
+  const stream = (async () => {
+    while (running) await publish();
+  })();
+  open();
+  await expect.poll(asOfMs, { timeout: 20_000, interval: 100 }).toBeGreaterThan(held);
+  running = false;
+  await stream;
+  await group.close();
+});
+
+// Broken by: a question that fails because the bus does not answer.
+it('answers that it is not known while the bus is away', async () => {
+  const env = readEnv({
+    ...{ NODE_ENV: 'test', PORT: '1', LOG_LEVEL: 'silent', AUTH_JWKS_FILE: 'none' },
+    ...{ DATABASE_URL: 'postgres://127.0.0.1:1/none', BUS_URL: 'postgres://127.0.0.1:1/none' },
+  });
+  const away = new ServiceBus(busConfigOf(env, 'analytics'), createLogger({ name: 'test', level: 'silent' }));
+  expect(await new Freshness(database, away).asOf()).toBeNull();
+  await away.close();
+});
