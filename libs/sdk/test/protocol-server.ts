@@ -50,9 +50,8 @@ export const startProtocolServer = async (): Promise<ProtocolServer> => {
     const reply = (await server.reply?.(received)) ?? { status: 202, body: { accepted: received.batch.length, errors: [] } };
     if (reply === 'hang') return;
     if (reply === 'take and break' || (reply !== 'break' && reply.status === 202)) {
-      const refused = new Set(
-        reply === 'take and break' ? [] : (reply.body as { errors?: { index: number }[] })?.errors?.map(({ index }) => index),
-      );
+      const { errors } = (reply === 'take and break' ? {} : (reply.body ?? {})) as { errors?: unknown };
+      const refused = new Set(Array.isArray(errors) ? errors.map((error: { index?: number } | null) => error?.index) : []);
       for (const [index, event] of received.batch.entries()) {
         if (refused.has(index) || server.taken.has(event.messageId)) continue;
         server.taken.set(event.messageId, event);

@@ -2,6 +2,8 @@ import type { Store } from '../core/store.js';
 
 const theLocalStorage = (): Storage | undefined => {
   try {
+    // Reading shows what access alone does not: that its file is broken.
+    localStorage.getItem('');
     return localStorage;
   } catch {
     return undefined;

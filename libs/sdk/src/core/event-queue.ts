@@ -18,12 +18,12 @@ export interface Batch {
 
 export const utf8Bytes = (text: string): number => new TextEncoder().encode(text).length;
 
-const readable = (event: string): boolean => {
+/** None where the text is no JSON. */
+const parsed = (event: string): AnalyticsEvent[] => {
   try {
-    JSON.parse(event);
-    return true;
+    return [JSON.parse(event) as AnalyticsEvent];
   } catch {
-    return false;
+    return [];
   }
 };
 
@@ -68,7 +68,7 @@ export class EventQueue {
     for (const [id, event] of this.#store.waiting()) {
       if (skip?.has(id)) continue;
       const bytes = utf8Bytes(event) + 1;
-      if (!readable(event)) unreadable.push(id);
+      if (!parsed(event).length) unreadable.push(id);
       else if (uuidTimeMs(id) < Date.now() - limits.eventAgeMs) {
         expired.ids.push(id);
         expired.events.push(event);
@@ -94,6 +94,6 @@ export class EventQueue {
   drop({ ids, events }: Batch, code: string, message: string, status?: number): void {
     if (!ids.length) return;
     this.remove(ids);
-    this.#onError({ code, message, ...(status && { status }), events: events.map((event) => JSON.parse(event) as AnalyticsEvent) });
+    this.#onError({ code, message, ...(status && { status }), events: events.flatMap(parsed) });
   }
 }

@@ -28,7 +28,7 @@ interface ItemError {
 
 const itemErrors = (text: string): ItemError[] => {
   try {
-    return (JSON.parse(text) as { errors?: ItemError[] }).errors ?? [];
+    return (JSON.parse(text) as { errors: (ItemError | null)[] }).errors.filter((item) => item !== null);
   } catch {
     return [];
   }
@@ -63,7 +63,7 @@ export class Sender {
   soon(delayMs: number): void {
     if (this.#closed) return;
     if (this.#queue.length >= limits.batchEvents && !this.#failures && !this.#pauseMs()) void this.flush();
-    else if (!this.#timer) this.#wakeIn(delayMs);
+    else if (!this.#timer) this.#wakeIn(delayMs, false);
   }
 
   /** See `Client.flush`. Callers at the same time share one run. */
@@ -125,7 +125,7 @@ export class Sender {
   /** Ends a run at once, so that a flush after the last look at the queue begins another one. */
   #done(isEmpty: boolean, wakeInMs?: number): boolean {
     this.#sending = undefined;
-    if (wakeInMs !== undefined) this.#wakeIn(wakeInMs);
+    if (wakeInMs !== undefined) this.#wakeIn(wakeInMs, true);
     return isEmpty;
   }
 
@@ -138,9 +138,11 @@ export class Sender {
         const [id, event] = [batch.ids[index], batch.events[index]];
         if (id && event) this.#queue.drop({ ids: [id], events: [event], bytes: 0 }, code, message, status);
       }
+      this.#store.write('pause', undefined);
       this.#queue.remove(batch.ids);
     } else {
       if (waitMs) this.#store.write('pause', String(Date.now() + waitMs * (1 + Math.random() / 10)));
+      void this.#store.saved();
       return false;
     }
     this.#failures = 0;
@@ -180,12 +182,12 @@ export class Sender {
     return leftMs > 0 && leftMs <= limits.retryAfterMs * 1.1 ? leftMs : 0;
   }
 
-  #wakeIn(delayMs: number): void {
+  #wakeIn(delayMs: number, isRetry: boolean): void {
     this.#stopTimer();
     if (this.#closed) return;
     this.#timer = setTimeout(() => void this.flush(), delayMs);
-    // Node: events alone keep no program running. A browser's timer is a number.
-    (this.#timer as { unref?: () => void }).unref?.();
+    // Node: a program that is at its end stays for the first try, and not for a server that is away. A browser's timer is a number.
+    if (isRetry) (this.#timer as { unref?: () => void }).unref?.();
   }
 
   #stopTimer(): void {

@@ -79,6 +79,7 @@ export class TrackingClient implements Client {
 
   reset(): void {
     this.#identity?.reset();
+    void this.#platform.store.saved();
   }
 
   flush(): Promise<boolean> {
@@ -87,11 +88,13 @@ export class TrackingClient implements Client {
 
   optIn(): void {
     this.consent.optIn();
+    void this.#platform.store.saved();
     this.#platform.onOptIn?.();
   }
 
   optOut(): void {
     this.consent.optOut();
+    void this.#platform.store.saved();
   }
 
   async close(): Promise<void> {

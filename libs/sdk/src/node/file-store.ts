@@ -36,10 +36,13 @@ export class FileStore extends MemoryStore {
     this.#putInOrder();
     this.#begin();
     for (const path of taken) unlinkSync(path);
-    this.#keepAlive = folder.keepAlive(this.#path, () => {
-      this.#isStale = true;
-      void this.saved();
-    });
+    this.#keepAlive = folder.keepAlive(this.#path, () => this.fileIsGone());
+  }
+
+  /** Somebody cleaned the folder, or took the file of what seemed dead: it is written again. */
+  fileIsGone(): void {
+    this.#isStale = true;
+    void this.saved();
   }
 
   override write(name: string, value: string | undefined): void {

@@ -16,9 +16,8 @@ export class MemoryStore implements Store {
   }
 
   add(id: string, event: string): void {
-    this.remove([id]);
+    this.#characters += event.length - (this.events.get(id)?.length ?? 0);
     this.events.set(id, event);
-    this.#characters += event.length;
   }
 
   remove(ids: readonly string[]): void {

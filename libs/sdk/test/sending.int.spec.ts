@@ -1,0 +1,261 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { SdkError } from '@pca/sdk';
+import { createClient, type NodeOptions } from '@pca/sdk/node';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type ProtocolServer, type Reply, startProtocolServer } from './protocol-server.js';
+
+let server: ProtocolServer;
+let errors: SdkError[];
+let key = 0;
+
+beforeAll(async () => {
+  server = await startProtocolServer();
+});
+afterAll(() => server.stop());
+beforeEach(() => {
+  errors = [];
+  server.batches.length = 0;
+});
+afterEach(() => {
+  server.reply = undefined;
+});
+
+const userId = 'user-1';
+const makeClient = (more: Partial<NodeOptions> = {}) =>
+  createClient({
+    endpoint: server.url,
+    writeKey: `key-${++key}`,
+    flushIntervalMs: 3_600_000,
+    onError: (error) => errors.push(error),
+    ...more,
+  });
+type NodeClient = ReturnType<typeof makeClient>;
+const trackAll = (client: NodeClient, count: number): Promise<(string | undefined)[]> =>
+  Promise.all(Array.from({ length: count }, (_, index) => client.track(`event-${index}`, {}, { userId })));
+const codes = (): string[] => errors.map(({ code, status }) => `${code} ${status}`);
+/** Answers one after the other; all that follow are taken. */
+const replies = (...all: Reply[]): void => {
+  server.reply = () => all.shift() ?? { status: 202 };
+};
+
+describe('answers', () => {
+  // Broken by: a queue that one refused batch stops for ever, or that drops without a word.
+  it('that refuse for good drop the batch, with a report, and let the next pass', async () => {
+    for (const status of [400, 401, 403, 404, 410, 422]) {
+      errors = [];
+      replies({ status, body: { code: 'UNAUTHENTICATED' } });
+      const client = makeClient();
+      const [id] = await trackAll(client, 1);
+      expect(await client.flush()).toBe(true);
+      expect(errors).toEqual([
+        {
+          code: 'REFUSED',
+          status,
+          message: `The server answered ${status}: {"code":"UNAUTHENTICATED"}`,
+          events: [expect.objectContaining({ messageId: id })],
+        },
+      ]);
+      const [next] = await trackAll(client, 1);
+      expect(await client.flush()).toBe(true);
+      expect(server.taken.has(next!)).toBe(true);
+      expect(server.taken.has(id!)).toBe(false);
+      await client.close();
+    }
+  });
+
+  // Broken by: an outage, a limit or a proxy's page that costs events.
+  it('that promise nothing keep everything, and the next try has the same ids in the same order', async () => {
+    const client = makeClient();
+    const ids = await trackAll(client, 3);
+    for (const reply of [
+      { status: 500 },
+      { status: 502 },
+      { status: 503 },
+      { status: 408 },
+      { status: 429 },
+      { status: 200 },
+      { status: 302 },
+      'break',
+    ] as const) {
+      replies(reply);
+      expect(await client.flush()).toBe(false);
+    }
+    expect(errors).toEqual([]);
+    expect(await client.flush()).toBe(true);
+    expect(server.batches).toHaveLength(9);
+    for (const { batch } of server.batches) expect(batch.map(({ messageId }) => messageId)).toEqual(ids);
+    await client.close();
+  });
+
+  // Broken by: an id made anew for each try; then a broken connection counts twice.
+  it('that get lost after the events were taken bring no event twice', async () => {
+    const client = makeClient();
+    replies('take and break');
+    const ids = await trackAll(client, 5);
+    expect(await client.flush()).toBe(false);
+    expect(await client.flush()).toBe(true);
+    expect(server.batches).toHaveLength(2);
+    expect(server.ids(`key-${key}`)).toEqual(ids);
+    await client.close();
+  });
+
+  // Broken by: one bad event that is sent for ever, or takes its neighbours along.
+  it('that name bad events report these and repeat none', async () => {
+    const client = makeClient();
+    server.reply = () => ({
+      status: 202,
+      body: { accepted: 2, errors: [{ index: 1, messageId: '', code: 'BAD_USER_INPUT', message: 'event is too long' }] },
+    });
+    const ids = await trackAll(client, 3);
+    expect(await client.flush()).toBe(true);
+    expect(errors).toEqual([
+      {
+        code: 'BAD_USER_INPUT',
+        message: 'event is too long',
+        status: 202,
+        events: [expect.objectContaining({ messageId: ids[1], event: 'event-1' })],
+      },
+    ]);
+    expect(server.batches).toHaveLength(1);
+    expect(server.ids(`key-${key}`)).toEqual([ids[0], ids[2]]);
+    await client.close();
+  });
+
+  // Broken by: an answer that is no JSON, names an event that was not there, or is of another shape.
+  it('that are not understood do no harm', async () => {
+    for (const body of [
+      '<html>',
+      null,
+      7,
+      { errors: [{ index: 9, code: 'X', message: '' }] },
+      { errors: 'none' },
+      { errors: 5 },
+      { errors: [null, 3, {}] },
+    ]) {
+      const client = makeClient();
+      replies({ status: 202, body });
+      await trackAll(client, 1);
+      expect(await client.flush()).toBe(true);
+      expect(errors).toEqual([]);
+      await client.close();
+    }
+  });
+
+  // Broken by: a proxy with a smaller limit than the server, which would cost a hundred events.
+  it('413 make batches smaller, down to the one event that is too large', async () => {
+    const client = makeClient();
+    server.reply = ({ batch }) => ({ status: batch.length > 3 || batch.some(({ event }) => event === 'event-7') ? 413 : 202 });
+    const ids = await trackAll(client, 20);
+    expect(await client.flush()).toBe(true);
+    expect(codes()).toEqual(['REFUSED 413']);
+    expect(errors[0]!.events.map(({ event }) => event)).toEqual(['event-7']);
+    expect(server.ids(`key-${key}`)).toEqual(ids.filter((_, index) => index !== 7));
+    await client.close();
+  });
+
+  // Broken by: a client that hammers a server which asked for a pause: by its timer, by flush, by more events.
+  it('with Retry-After are waited for', async () => {
+    const client = makeClient({ flushIntervalMs: 1 });
+    let answeredMs = 0;
+    server.reply = () => {
+      if (answeredMs) return { status: 202 };
+      answeredMs = performance.now();
+      return { status: 429, headers: { 'retry-after': '1' } };
+    };
+    await trackAll(client, 1);
+    await expect.poll(() => server.batches.length).toBe(1);
+    expect(await client.flush()).toBe(false);
+    const ids = await trackAll(client, 150);
+    expect(await client.flush()).toBe(false);
+    expect(server.batches).toHaveLength(1);
+    await expect.poll(() => server.taken.has(ids.at(-1)!), { timeout: 10_000 }).toBe(true);
+    expect(performance.now() - answeredMs).toBeGreaterThanOrEqual(990);
+    await client.close();
+  });
+});
+
+describe('sending', () => {
+  // Broken by: a back-off that never ends, or none (a timer of 1 ms would try hundreds of times).
+  it('is tried again by itself, in growing pauses, when nobody listens', async () => {
+    const reserved = createServer().listen(0, '127.0.0.1');
+    await once(reserved, 'listening');
+    const { port } = reserved.address() as { port: number };
+    let tries = 0;
+    reserved.on('connection', (socket) => {
+      tries++;
+      socket.destroy();
+    });
+    const client = makeClient({ endpoint: `http://127.0.0.1:${port}/`, flushIntervalMs: 1 });
+    const ids = await trackAll(client, 1);
+    await expect.poll(() => tries, { timeout: 10_000 }).toBe(3);
+    reserved.close();
+    await once(reserved, 'close');
+    expect(errors).toEqual([]);
+    expect(ids).toHaveLength(1);
+    await client.close();
+  });
+
+  // Broken by: two runs at once that send the same events, or a flush that does not see what came after the last look.
+  it('is one run for all who ask at the same time, and each flush sees what was there before it', async () => {
+    const client = makeClient();
+    for (let round = 0; round < 50; round++) {
+      const [id] = await trackAll(client, 1);
+      expect(await Promise.all([client.flush(), client.flush(), client.flush()])).toEqual([true, true, true]);
+      expect(server.taken.has(id!)).toBe(true);
+    }
+    expect(server.batches).toHaveLength(50);
+    await client.close();
+  });
+
+  // Broken by: a batch that waits for its time though it is full; one over 500 kB; one over 100.
+  it('begins when a batch is full, and holds the limits of a batch', async () => {
+    const client = makeClient();
+    await trackAll(client, 99);
+    expect(server.batches).toHaveLength(0);
+    await trackAll(client, 51);
+    await expect.poll(() => server.ids(`key-${key}`).length).toBe(150);
+    for (let index = 0; index < 40; index++) await client.track('large', { text: '漢'.repeat(9_000) }, { userId });
+    expect(await client.flush()).toBe(true);
+    expect(Math.max(...server.batches.map(({ batch }) => batch.length))).toBe(100);
+    expect(Math.max(...server.batches.map(({ bytes }) => bytes))).toBeLessThanOrEqual(500_000);
+    expect(server.ids(`key-${key}`)).toHaveLength(190);
+    await client.close();
+  });
+
+  // Broken by: memory that grows as long as the server is away.
+  it('waits with a bounded queue', async () => {
+    const client = makeClient({ queueEventsMax: 10 });
+    server.reply = () => ({ status: 503 });
+    const ids = await trackAll(client, 12);
+    server.reply = undefined;
+    expect(await client.flush()).toBe(true);
+    expect(server.ids(`key-${key}`)).toEqual(ids.slice(2));
+    expect(errors.map(({ code, events }) => `${code} ${events[0]!.event}`)).toEqual(['QUEUE_FULL event-0', 'QUEUE_FULL event-1']);
+    await client.close();
+  });
+});
+
+describe('persons', () => {
+  // Broken by: a server that counts all its users as one.
+  it('are named by each call of a server', async () => {
+    const client = makeClient();
+    expect(await client.track('nobody')).toBeUndefined();
+    expect(await client.alias('ada')).toBeUndefined();
+    expect(errors.map(({ code }) => code)).toEqual(['INVALID_EVENT', 'INVALID_EVENT']);
+    await client.identify('ada', { plan: 'pro' });
+    expect(await client.track('still nobody')).toBeUndefined();
+    await client.track('somebody', {}, { anonymousId: 'a-1', sessionId: 's-1', context: { ip: '192.0.2.1' } });
+    await client.flush();
+    const [, somebody] = server.ids(`key-${key}`).map((id) => server.taken.get(id)!);
+    expect(somebody).toMatchObject({ anonymousId: 'a-1', sessionId: 's-1', context: { ip: '192.0.2.1', library: { name: '@pca/sdk' } } });
+    expect(somebody).not.toHaveProperty('userId');
+    await client.close();
+  });
+
+  // Broken by: options that are missing and a client that sends into the void.
+  it('of the program hear at once what is missing', () => {
+    expect(() => createClient({ endpoint: '', writeKey: 'k' })).toThrow(TypeError);
+    expect(() => createClient({ endpoint: 'http://localhost', writeKey: '' })).toThrow('createClient needs endpoint and writeKey');
+  });
+});
