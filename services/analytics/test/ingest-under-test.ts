@@ -1,6 +1,6 @@
 import type { EventEnvelope } from '@pca/contracts';
 import { readTopic } from '@pca/event-bus';
-import type { Database, ServiceBus } from '@pca/service-kit';
+import type { Database, ServiceBus, ServiceDefinition } from '@pca/service-kit';
 import { type RunningService, startTestService, testIssuer, testPostgres } from '@pca/testing';
 import { type AnalyticsEnv, readEnv } from '../src/env.js';
 import { analyticsService } from '../src/service.js';
@@ -15,6 +15,7 @@ interface Made {
 export interface IngestUnderTest {
   readonly service: RunningService;
   readonly database: Database;
+  readonly definition: ServiceDefinition;
   /** A token of the role in a workspace; `demo` unless said otherwise. */
   token(role?: Role, workspace?: string): Promise<string>;
   /** A new ingest key of a workspace, made through the graph. */
@@ -46,6 +47,7 @@ export const startIngest = async (settings: Record<string, string> = {}): Promis
   return {
     service,
     database: definition.database as Database,
+    definition,
     token,
     ingestKey: async (workspace) => {
       const text = 'mutation { createIngestKey(input: {name: "site"}) { key ingestKey { id } } }';
@@ -56,7 +58,8 @@ export const startIngest = async (settings: Record<string, string> = {}): Promis
     published: async () => {
       const found = new Map<string, EventEnvelope<Payload>[]>();
       await readTopic(await bus.open(), 'behaviour.events.v1', (messages) => {
-        for (const { envelope } of messages as { envelope: EventEnvelope<Payload> }[]) {
+        for (const message of messages) {
+          const envelope = message.envelope as EventEnvelope<Payload>;
           const id = String(envelope.payload['messageId']);
           found.set(id, [...(found.get(id) ?? []), envelope]);
         }

@@ -81,9 +81,9 @@ export class IngestService {
    * its messageId.
    */
   async accept(source: IngestSource, items: readonly IngestItem[]): Promise<Acceptance> {
-    await this.budgets.take(source.budget, items.length);
     const release = this.admit(items.length, source.bytes);
     try {
+      await this.budgets.take(source.budget, items.length);
       const { events, errors } = await this.read(source, items);
       const messages = events.flatMap(({ message }) => (message === 'withheld' ? [] : [message]));
       if (messages.length > 0) await this.publish(messages);
