@@ -66,7 +66,7 @@ console.log(await client.flush());
 await client.close();`;
 
 describe('a queue in files', () => {
-  // Broken by: a call that resolves before fsync, a record torn by the kill that spoils others, a file that nobody takes over, an id that changes.
+  // Broken by: a call that resolves before fsync, a record torn by the kill that spoils others, a file that nobody takes over.
   it('brings every acknowledged event to the server, though processes are killed and the server is not well', async () => {
     const random = seededRandom('sdk-kills');
     const [track, drain] = await Promise.all([program('tracker', tracker), program('drainer', drainer)]);
