@@ -48,22 +48,31 @@ const dictionarySql = `
     text text not null,
     primary key (workspace, kind, code)
   );
-  create unique index dictionary_text on dictionary (workspace, kind, (decode(md5(text), 'hex')));
+  create index dictionary_text on dictionary (hashtextextended(text, workspace::bigint * 8 + kind));
   create index dictionary_utm_campaign on dictionary (workspace, (lower(text::json ->> 'utmCampaign'))) where kind = 4;
-  -- Codes by place in the arrays: those that are there, and new ones, without a gap, as long as they are not over the text's maximum.
-  create function code_texts(in_workspaces int[], in_kinds int[], in_texts text[], in_maxima int[]) returns table (place int, code int)
-  language plpgsql as $$
-  #variable_conflict use_column
+  -- The code of a text; null where it has none. By the hash alone, because the planner takes the primary key, and reads all texts of a kind,
+  -- where it may. Plans outlive the time when a table was small, hence no scans, here and below.
+  create function code_of(in_workspace int, in_kind int, in_text text) returns int
+  language plpgsql stable set enable_seqscan = off as $$
+  begin
+    return (
+      select code from (
+        select * from dictionary
+        where hashtextextended(text, workspace::bigint * 8 + kind) = hashtextextended(in_text, in_workspace::bigint * 8 + in_kind) offset 0
+      ) as found where workspace = in_workspace and kind = in_kind and text = in_text
+    );
+  end $$;
+  -- Codes of texts, in their order: those that are there, and new ones, without a gap, as long as they are not over the text's maximum.
+  create function code_texts(in_workspaces int[], in_kinds int[], in_texts text[], in_maxima int[]) returns int[]
+  language plpgsql set enable_seqscan = off as $$
   declare
     pair record;
+    top int;
   begin
     for pair in
       select t.workspace, t.kind, max(t.maximum) as maximum
       from unnest(in_workspaces, in_kinds, in_texts, in_maxima) as t (workspace, kind, text, maximum)
-      where not exists (
-        select from dictionary d
-        where d.workspace = t.workspace and d.kind = t.kind and decode(md5(d.text), 'hex') = decode(md5(t.text), 'hex')
-      )
+      where code_of(t.workspace, t.kind, t.text) is null
       group by t.workspace, t.kind order by t.workspace, t.kind
     loop
       continue when exists (
@@ -71,23 +80,17 @@ const dictionarySql = `
       );
       -- Whoever codes texts of this kind at the same time waits, then finds these.
       perform pg_advisory_xact_lock(7161629400000000000 + pair.workspace::bigint * 8 + pair.kind);
+      select coalesce(max(d.code), 0) into top from dictionary d where d.workspace = pair.workspace and d.kind = pair.kind;
       insert into dictionary (workspace, kind, code, text)
-      select pair.workspace, pair.kind, n.code, n.text from (
-        select t.text, (row_number() over (order by t.place) + (
-          select coalesce(max(d.code), 0) from dictionary d where d.workspace = pair.workspace and d.kind = pair.kind
-        ))::int as code
-        from unnest(in_workspaces, in_kinds, in_texts) with ordinality as t (workspace, kind, text, place)
-        where t.workspace = pair.workspace and t.kind = pair.kind and not exists (
-          select from dictionary d
-          where d.workspace = t.workspace and d.kind = t.kind and decode(md5(d.text), 'hex') = decode(md5(t.text), 'hex')
-        )
-      ) as n where n.code <= pair.maximum
-      on conflict do nothing;
+      select pair.workspace, pair.kind, top + row_number() over (order by t.place), t.text
+      from unnest(in_workspaces, in_kinds, in_texts) with ordinality as t (workspace, kind, text, place)
+      where t.workspace = pair.workspace and t.kind = pair.kind and code_of(t.workspace, t.kind, t.text) is null
+      order by t.place limit greatest(pair.maximum - top, 0);
     end loop;
-    return query
-      select t.place::int, d.code from unnest(in_workspaces, in_kinds, in_texts) with ordinality as t (workspace, kind, text, place)
-      join dictionary d on d.workspace = t.workspace and d.kind = t.kind
-        and decode(md5(d.text), 'hex') = decode(md5(t.text), 'hex') and d.text = t.text;
+    return array(
+      select code_of(t.workspace, t.kind, t.text)
+      from unnest(in_workspaces, in_kinds, in_texts) with ordinality as t (workspace, kind, text, place) order by t.place
+    );
   end $$;
 `;
 
@@ -121,35 +124,33 @@ const personSql = `
   );
   create unique index session_name on session (workspace, name);
   create index session_person on session (person);
-  -- Numbers by place in the arrays, of those that are there and of new ones. Sorted, so that two at once never wait in a circle; those that are
-  -- there are not inserted again, because each attempt takes a number.
-  create function number_persons(in_workspaces int[], in_known boolean[], in_ids text[]) returns table (place int, id int)
-  language plpgsql as $$
-  #variable_conflict use_column
+  -- Numbers in the order of the ids, new ones for those that are not there. Sorted, so that two at once never wait in a circle; those that
+  -- are there are not inserted again, because each attempt takes a number.
+  create function number_persons(in_workspaces int[], in_known boolean[], in_ids text[]) returns int[]
+  language plpgsql set enable_seqscan = off as $$
   begin
     insert into person (workspace, is_known, external_id)
     select t.workspace, t.is_known, t.id from unnest(in_workspaces, in_known, in_ids) as t (workspace, is_known, id)
-    where not exists (
-      select from person p where p.workspace = t.workspace and p.external_id = t.id and p.is_known = t.is_known
-    )
+    where (select p.id from person p where p.workspace = t.workspace and p.external_id = t.id and p.is_known = t.is_known) is null
     order by t.workspace, t.id, t.is_known
     on conflict do nothing;
-    return query
-      select t.place::int, p.id from unnest(in_workspaces, in_known, in_ids) with ordinality as t (workspace, is_known, id, place)
-      join person p on p.workspace = t.workspace and p.external_id = t.id and p.is_known = t.is_known;
+    return array(
+      select (select p.id from person p where p.workspace = t.workspace and p.external_id = t.id and p.is_known = t.is_known)
+      from unnest(in_workspaces, in_known, in_ids) with ordinality as t (workspace, is_known, id, place) order by t.place
+    );
   end $$;
-  create function number_sessions(in_workspaces int[], in_names text[], in_persons int[]) returns table (place int, id int)
-  language plpgsql as $$
-  #variable_conflict use_column
+  create function number_sessions(in_workspaces int[], in_names text[], in_persons int[]) returns int[]
+  language plpgsql set enable_seqscan = off as $$
   begin
     insert into session (workspace, name, person)
     select t.workspace, t.name, t.person from unnest(in_workspaces, in_names, in_persons) as t (workspace, name, person)
-    where not exists (select from session s where s.workspace = t.workspace and s.name = t.name)
+    where (select s.id from session s where s.workspace = t.workspace and s.name = t.name) is null
     order by t.workspace, t.name
     on conflict do nothing;
-    return query
-      select t.place::int, s.id from unnest(in_workspaces, in_names) with ordinality as t (workspace, name, place)
-      join session s on s.workspace = t.workspace and s.name = t.name;
+    return array(
+      select (select s.id from session s where s.workspace = t.workspace and s.name = t.name)
+      from unnest(in_workspaces, in_names) with ordinality as t (workspace, name, place) order by t.place
+    );
   end $$;
 `;
 
@@ -236,6 +237,6 @@ export class Analytics1763900000000 implements MigrationInterface {
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`drop table event, seen_message, session, person, dictionary, tombstone, erasure, erasure_person, ingest_key, workspace,
       inbox, consumer_group, outbox, outbox_dead, idempotency_key`);
-    await runner.query('drop function code_texts, number_persons, number_sessions, ensure_event_days');
+    await runner.query('drop function code_texts, code_of, number_persons, number_sessions, ensure_event_days');
   }
 }

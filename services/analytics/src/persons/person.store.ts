@@ -42,11 +42,11 @@ export class PersonStore {
   }
 }
 
-const findOrMake = async (pool: pg.Pool, terms: readonly PersonTerm[]): Promise<readonly (number | undefined)[]> => {
-  const { rows } = await pool.query<{ id: number }>('select id from number_persons($1, $2, $3) as t (place, id) order by place', [
+const findOrMake = async (pool: pg.Pool, terms: readonly PersonTerm[]): Promise<readonly number[]> => {
+  const { rows } = await pool.query<{ numbers: number[] }>('select number_persons($1, $2, $3) as numbers', [
     terms.map(({ workspace }) => workspace.number),
     terms.map(({ isKnown }) => isKnown),
     terms.map(({ id }) => id),
   ]);
-  return rows.map(({ id }) => id);
+  return rows[0]?.numbers ?? [];
 };

@@ -35,11 +35,12 @@ export class SessionStore {
     return this.cache.numbers(wanted, (missing) => this.findOrMake(missing));
   }
 
-  private async findOrMake(terms: readonly SessionTerm[]): Promise<readonly (number | undefined)[]> {
-    const { rows } = await this.database.pool.query<{ id: number }>(
-      'select id from number_sessions($1, $2, $3) as t (place, id) order by place',
-      [terms.map(({ workspace }) => workspace.number), terms.map(({ name }) => name), terms.map(({ person }) => person)],
-    );
-    return rows.map(({ id }) => id);
+  private async findOrMake(terms: readonly SessionTerm[]): Promise<readonly number[]> {
+    const { rows } = await this.database.pool.query<{ numbers: number[] }>('select number_sessions($1, $2, $3) as numbers', [
+      terms.map(({ workspace }) => workspace.number),
+      terms.map(({ name }) => name),
+      terms.map(({ person }) => person),
+    ]);
+    return rows[0]?.numbers ?? [];
   }
 }

@@ -25,8 +25,8 @@ export class VocabularyReader {
   /** Codes of the names of events that ever came. */
   async codesOf(workspace: number, names: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const rows = await this.questions.ask<{ text: string; code: number }>(
-      `select text, code from dictionary where workspace = $1 and kind = ${textKinds.name.number}
-         and decode(md5(text), 'hex') = any (array(select decode(md5(name), 'hex') from unnest($2::text[]) as name))`,
+      `select text, code from (select text, code_of($1, ${textKinds.name.number}, text) as code from unnest($2::text[]) as text) as named
+       where code is not null`,
       [workspace, names],
     );
     return new Map(rows.map(({ text, code }) => [text, code]));

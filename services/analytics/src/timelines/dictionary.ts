@@ -57,16 +57,14 @@ export class Dictionary {
     return new Set(names.filter((name) => codes.of(workspace, 'name', name) !== undefined));
   }
 
-  private async learn(terms: readonly Term[], roomMore: number): Promise<readonly (number | undefined)[]> {
-    const { rows } = await this.database.pool.query<{ place: number; code: number }>('select * from code_texts($1, $2, $3, $4)', [
+  private async learn(terms: readonly Term[], roomMore: number): Promise<readonly (number | null)[]> {
+    const { rows } = await this.database.pool.query<{ codes: (number | null)[] }>('select code_texts($1, $2, $3, $4) as codes', [
       terms.map(({ workspace }) => workspace),
       terms.map(({ kind }) => textKinds[kind].number),
       terms.map(({ text }) => text),
       terms.map(({ kind }) => textKinds[kind].max + roomMore),
     ]);
-    const codes: (number | undefined)[] = terms.map(() => undefined);
-    for (const { place, code } of rows) codes[place - 1] = code;
-    return codes;
+    return rows[0]?.codes ?? [];
   }
 }
 

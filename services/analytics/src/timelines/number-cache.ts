@@ -11,10 +11,10 @@ export class NumberCache {
     this.known = new LRUCache({ maxSize: charactersMax, sizeCalculation: (_number, key) => key.length + entrySize });
   }
 
-  /** The numbers of `wanted`, by key. `ask` gets what is not in memory; what it has no number for is left out and asked for again. */
+  /** The numbers of `wanted`, by key. `ask` gets what is not in memory; what has none is left out, and asked for again the next time. */
   async numbers<T>(
     wanted: ReadonlyMap<string, T>,
-    ask: (missing: readonly T[]) => Promise<readonly (number | undefined)[]>,
+    ask: (missing: readonly T[]) => Promise<readonly (number | null)[]>,
   ): Promise<ReadonlyMap<string, number>> {
     const found = new Map<string, number>();
     const missing: [key: string, item: T][] = [];
@@ -26,8 +26,8 @@ export class NumberCache {
     if (missing.length === 0) return found;
     const numbers = await ask(missing.map(([, item]) => item));
     for (const [i, [key]] of missing.entries()) {
-      const number = numbers[i];
-      if (number === undefined) continue;
+      const number = numbers[i] ?? null;
+      if (number === null) continue;
       this.known.set(key, number);
       found.set(key, number);
     }
