@@ -221,7 +221,7 @@ it('takes the ids that are just being joined, and joins none afterwards', async 
   await expect
     .poll(async () => (await query("select from pg_locks where not granted and locktype = 'transactionid'")).length, { timeout: 5_000 })
     .toBe(1);
-  const asked = eraseUser('max');
+  const asked = eraseUser('phone');
   await someoneWaits();
   await blocker.query('commit');
   blocker.release();

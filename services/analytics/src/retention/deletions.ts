@@ -4,6 +4,7 @@ import type { Connection } from './connection.js';
 import type { RetentionSweep } from './retention.sweep.js';
 
 const turnMs = 1_000;
+const retryMs = 10_000;
 const sweepMs = 60_000;
 
 /** Deletes in the background what erasures and retentions ask for, in one process at a time: the others look whether it still lives. */
@@ -21,11 +22,16 @@ export class Deletions {
   ) {}
 
   start(): void {
-    this.turn = this.takeTurn()
-      .catch((err: unknown) => this.logger.warn({ err }, 'what is to be deleted waits; it is tried again'))
-      .then(() => {
-        if (!this.stopping) this.timer = setTimeout(() => this.start(), turnMs);
-      });
+    const again = (pauseMs: number): void => {
+      if (!this.stopping) this.timer = setTimeout(() => this.start(), pauseMs);
+    };
+    this.turn = this.takeTurn().then(
+      () => again(turnMs),
+      (err: unknown) => {
+        this.logger.warn({ err }, 'what is to be deleted waits; it is tried again');
+        again(retryMs);
+      },
+    );
   }
 
   /** Ends after the piece that it is at. */

@@ -44,7 +44,7 @@ const keepSeen = async (connection: Connection, goOn: GoOn): Promise<boolean> =>
     await connection.query(`delete from idle_person i where exists (select from ${table} e where e.person = i.id)`);
     await connection.query(`delete from idle_session i where exists (select from ${table} e where e.session = i.id)`);
   }
-  // A person goes with all ids or with none.
+  // A person goes with all ids or with none, so nobody need be kept out for some of them.
   await connection.query(`delete from idle_person i using person p
     where p.canonical = i.canonical and not exists (select from idle_person j where j.id = p.id)`);
   return true;
