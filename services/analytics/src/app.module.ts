@@ -14,6 +14,8 @@ import { FeatureReader } from './features/feature.reader.js';
 import { FeatureResolver } from './features/feature.resolver.js';
 import { Freshness } from './freshness/freshness.js';
 import { type IngestLimits, IngestService } from './ingest/ingest.service.js';
+import { TrackingResolver } from './ingest/tracking.resolver.js';
+import { TrackingService } from './ingest/tracking.service.js';
 import { IngestKeyResolver } from './ingest-keys/ingest-key.resolver.js';
 import { IngestKeyService } from './ingest-keys/ingest-key.service.js';
 import { IngestKeyStore } from './ingest-keys/ingest-key.store.js';
@@ -85,6 +87,8 @@ export class AppModule {
         SessionStore,
         SessionUserResolver,
         TimelineStore,
+        TrackingResolver,
+        TrackingService,
         UserReader,
         UserResolver,
         UserService,

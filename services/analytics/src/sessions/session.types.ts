@@ -6,8 +6,8 @@ import type { Session } from './session.js';
     'What the client named a session, else what one person did without thirty minutes of silence. Events are those that count: its own beginning and end only bound it',
 })
 export class SessionType {
-  /** Row of the person; not shown. */
-  person: number;
+  /** Row of the person who began it, not shown; null while that is not stored. */
+  person: number | null;
   @Field(() => ID, { description: "The client's name for it, else opaque" }) id: string;
   @Field({ description: 'ISO 8601 instant' }) startedAt: string;
   @Field({ description: 'ISO 8601 instant of its last event so far' }) endedAt: string;

@@ -95,8 +95,9 @@ export class SessionUserResolver {
   constructor(private readonly service: UserService) {}
 
   @ResolveField(() => UserType, { nullable: true, description: 'Who began it' })
-  user(@Parent() session: SessionType, @Context() context: GraphqlContext): Promise<UserType | null> {
+  async user(@Parent() { person }: SessionType, @Context() context: GraphqlContext): Promise<UserType | null> {
     const call = callContextOf(context.request, 'analytics:read');
-    return loaderOf(context, 'persons', (persons: readonly number[]) => this.service.byPersons(call, persons)).load(session.person);
+    if (person === null) return null;
+    return loaderOf(context, 'persons', (persons: readonly number[]) => this.service.byPersons(call, persons)).load(person);
   }
 }

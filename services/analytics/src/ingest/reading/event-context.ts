@@ -32,8 +32,8 @@ const deviceTypes: Readonly<Record<string, BehaviourContext['device']>> = {
   // Segment's libraries for phones say the system.
   ...{ mobile: 'mobile', phone: 'mobile', ios: 'mobile', android: 'mobile' },
 };
-const deviceOf = (type: unknown): BehaviourContext['device'] => {
-  const name = textOf(type)?.toLowerCase();
+const deviceOf = (type: string | undefined): BehaviourContext['device'] => {
+  const name = type?.toLowerCase();
   return name !== undefined && Object.hasOwn(deviceTypes, name) ? deviceTypes[name] : undefined;
 };
 
@@ -54,8 +54,9 @@ export const readContext = (given: Json, visitor: Visitor, policy: AddressPolicy
   const campaign = objectOf(givenCampaign);
   const text = textOf(userAgent) === undefined ? visitor.userAgent : (userAgent as string);
   const agent = text === undefined ? undefined : userAgentOf(text);
+  const deviceType = textOf(objectOf(rest['device'])['type']);
   const context = {
-    device: deviceOf(objectOf(rest['device'])['type']) ?? agent?.device,
+    device: deviceOf(deviceType) ?? agent?.device ?? (deviceType === undefined ? undefined : 'other'),
     browser: textOf(objectOf(rest['browser'])['name']) ?? agent?.browser,
     os: textOf(objectOf(rest['os'])['name']) ?? agent?.os,
     country: textOf(objectOf(rest['location'])['country']),

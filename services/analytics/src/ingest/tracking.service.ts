@@ -1,0 +1,135 @@
+import { hash } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { sessionEnded, sessionStarted, type TrackedEvent } from '@pca/contracts';
+import { DomainError } from '@pca/errors';
+import { type CallContext, Database } from '@pca/service-kit';
+import { LRUCache } from 'lru-cache';
+import { v7 as uuidv7 } from 'uuid';
+import { decodeSessionId } from '../sessions/session-id.js';
+import { SessionReader } from '../sessions/session.reader.js';
+import { type SessionType, sessionTypeOf } from '../sessions/session.types.js';
+import { WorkspaceStore } from '../workspaces/workspace.store.js';
+import { IngestService } from './ingest.service.js';
+import { isObject } from './reading/event-context.js';
+import { ingestLimits } from './reading/event-limits.js';
+import type { ReadEvent } from './reading/read-event.js';
+import type { StartSessionInput, TrackActionInput, TrackPageViewInput, TrackResult } from './tracking.types.js';
+
+type Person = Pick<TrackedEvent, 'userId' | 'anonymousId'>;
+
+interface Begun extends Person {
+  readonly session: SessionType;
+}
+
+const noVisitor = {};
+
+/** What programs send through the graph: the same way in as over HTTP, one event at a time, for the workspace of the token. */
+@Injectable()
+export class TrackingService {
+  /** Sessions that began here and may not be stored yet. */
+  private readonly begun = new LRUCache<string, Begun>({ max: 10_000, ttl: 60_000 });
+
+  constructor(
+    private readonly ingest: IngestService,
+    private readonly database: Database,
+    private readonly sessions: SessionReader,
+    private readonly workspaces: WorkspaceStore,
+  ) {}
+
+  async trackAction(call: CallContext, { actionId, actionType, resource, ...input }: TrackActionInput): Promise<TrackResult> {
+    const properties = withProperties(input.properties, { resource });
+    return trackResultOf(await this.accept(call, 'track', { ...input, messageId: actionId, event: actionType, properties }));
+  }
+
+  async trackPageView(call: CallContext, { actionId, page, title, url, referrer, ...input }: TrackPageViewInput): Promise<TrackResult> {
+    const properties = withProperties(input.properties, { path: page, title, url, referrer });
+    return trackResultOf(await this.accept(call, 'page', { ...input, messageId: actionId, properties }));
+  }
+
+  /** What of the session follows from its beginning; the rest comes with its events. */
+  async startSession(call: CallContext, input: StartSessionInput): Promise<SessionType> {
+    const { device, browser, userAgent, ipAddress, ...given } = input;
+    const sessionId = given.sessionId ?? uuidv7();
+    const context = withProperties(given.context, {
+      userAgent,
+      ip: ipAddress,
+      device: device === undefined || device === null ? undefined : { type: device },
+      browser: browser === undefined || browser === null ? undefined : { name: browser },
+    });
+    const event = { ...given, sessionId, context, messageId: messageIdOf('session-start', sessionId) };
+    const { message } = await this.accept(call, sessionStarted, event);
+    const payload = message === 'withheld' ? undefined : (message.envelope.payload as TrackedEvent);
+    const session = newSessionOf(sessionId, payload);
+    const { userId = given.userId ?? null, anonymousId = given.anonymousId ?? null } = payload ?? {};
+    this.begun.set(keyOf(call, sessionId), { session, userId, anonymousId });
+    return session;
+  }
+
+  /** Throws NOT_FOUND when neither what is stored nor this process knows the session. */
+  async endSession(call: CallContext, sessionId: string): Promise<SessionType> {
+    const { session, userId, anonymousId } = await this.find(call, sessionId);
+    const event = { userId, anonymousId, sessionId, messageId: messageIdOf('session-end', sessionId) };
+    const { message } = await this.accept(call, sessionEnded, event);
+    const endedAt = message === 'withheld' ? session.endedAt : (message.envelope.payload as TrackedEvent).timestamp;
+    if (endedAt <= session.endedAt) return session;
+    return { ...session, endedAt, durationSeconds: (Date.parse(endedAt) - Date.parse(session.startedAt)) / 1000 };
+  }
+
+  private async find(call: CallContext, sessionId: string): Promise<Begun> {
+    const { number } = await this.workspaces.get(call.workspaceId);
+    // One that follows from inactivity ends by itself; its id is ours and no name of a session.
+    const stored = decodeSessionId(sessionId) ? undefined : await this.sessions.byId(number, sessionId, true);
+    const begun = this.begun.get(keyOf(call, sessionId));
+    if (!stored && begun) return begun;
+    if (!stored) throw new DomainError('NOT_FOUND', 'No session of this name is known; one that has just begun may not be stored yet');
+    const { rows } = await this.database.pool.query<{ id: string; isKnown: boolean }>(
+      'select external_id as id, is_known as "isKnown" from person where workspace = $1 and id = $2',
+      [number, stored.person],
+    );
+    const [person] = rows;
+    if (!person) throw new DomainError('NOT_FOUND', 'The person of this session was erased');
+    return {
+      session: sessionTypeOf(stored, null),
+      userId: person.isKnown ? person.id : null,
+      anonymousId: person.isKnown ? null : person.id,
+    };
+  }
+
+  /** Throws what is wrong with the event. */
+  private async accept(call: CallContext, type: unknown, event: Record<string, unknown>): Promise<ReadEvent> {
+    const { workspaceId, correlationId, traceparent } = call;
+    const source = {
+      ...{ workspaceId, correlationId, traceparent, visitor: noVisitor, sentAt: undefined },
+      budget: `tokens of ${workspaceId}`,
+      bytes: ingestLimits.eventBytes,
+    };
+    const { events, errors } = await this.ingest.accept(source, [{ type, event }]);
+    const [refused] = errors;
+    if (refused) throw new DomainError(refused.code, refused.message);
+    return events[0] as ReadEvent;
+  }
+}
+
+const keyOf = ({ workspaceId }: CallContext, sessionId: string): string => `${workspaceId}:${sessionId}`;
+
+/** The same for the same session, so that a repeat counts once. A session's name may be as long as a messageId. */
+const messageIdOf = (what: string, sessionId: string): string => `${what}-${hash('sha256', sessionId, 'base64url')}`;
+
+/** Adds what is said; what is no object stays as it is, to be refused with the event. */
+const withProperties = (given: unknown, more: Record<string, unknown>): unknown => {
+  if (given !== undefined && given !== null && !isObject(given)) return given;
+  const said = Object.entries(more).filter(([, value]) => value !== undefined && value !== null);
+  return { ...given, ...Object.fromEntries(said) };
+};
+
+const trackResultOf = ({ messageId, message }: ReadEvent): TrackResult => ({ accepted: message !== 'withheld', messageId });
+
+const newSessionOf = (id: string, payload: TrackedEvent | undefined): SessionType => {
+  const startedAt = new Date(payload?.timestamp ?? Date.now());
+  const context = payload?.context ?? {};
+  const nothing = { durationSeconds: 0, events: 0, pageViews: 0, isBounce: false, entryPage: null, exitPage: null };
+  return {
+    ...sessionTypeOf({ id, person: 0, startedAt, endedAt: startedAt, origin: context, arrival: context, ...nothing }, null),
+    person: null,
+  };
+};
