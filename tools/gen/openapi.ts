@@ -45,7 +45,16 @@ export const openapiOf = (version: string, services: ReadonlyMap<string, ZodOpen
     servers: [{ url: '/' }],
     security: [{ bearer: [] }],
     paths: withProblems(merged(services)),
-    components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+    components: {
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        ingestKey: {
+          type: 'http',
+          scheme: 'basic',
+          description: 'A write-only ingest key as the user, without a password; it may be the bearer too',
+        },
+      },
+    },
   });
 
 const merged = (services: ReadonlyMap<string, ZodOpenApiPathsObject>): ZodOpenApiPathsObject => {
