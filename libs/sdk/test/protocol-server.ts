@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import type { AnalyticsEvent } from '@pca/sdk';
+import type { AnalyticsEvent } from '@pca/sdk/node';
 
 export interface ReceivedBatch {
   bytes: number;

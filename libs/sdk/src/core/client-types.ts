@@ -49,6 +49,8 @@ export interface ClientOptions {
   writeKey: string;
   /** Longest that an event waits for others to be sent with, milliseconds. */
   flushIntervalMs?: number;
+  /** Longest wait for an answer, milliseconds. */
+  requestTimeoutMs?: number;
   /** Events that wait at most; then the oldest is dropped. */
   queueEventsMax?: number;
   /** Sent with every event. */

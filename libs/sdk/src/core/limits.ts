@@ -9,7 +9,6 @@ export const limits = {
   /** Time after which the server may have forgotten a messageId (30 days), less a margin: sent later, an event could count twice. */
   eventAgeMs: 28 * 86_400_000,
   sessionIdleMs: 30 * 60_000,
-  requestTimeoutMs: 30_000,
   retryFirstMs: 1_000,
   retryLastMs: 60_000,
   /** Longest wait that a server can ask for. */

@@ -36,7 +36,7 @@ const itemErrors = (text: string): ItemError[] => {
 
 /** Gets the queue to the server. An event leaves it when an answer says so, and for no other reason. */
 export class Sender {
-  readonly #options: Pick<ClientOptions, 'endpoint' | 'writeKey'>;
+  readonly #options: Pick<ClientOptions, 'endpoint' | 'writeKey' | 'requestTimeoutMs'>;
   readonly #queue: EventQueue;
   readonly #store: Store;
   readonly #consent: Consent;
@@ -49,7 +49,7 @@ export class Sender {
   #closed = false;
 
   constructor(
-    options: Pick<ClientOptions, 'endpoint' | 'writeKey'>,
+    options: Pick<ClientOptions, 'endpoint' | 'writeKey' | 'requestTimeoutMs'>,
     parts: { queue: EventQueue; store: Store; consent: Consent; network: Network },
   ) {
     this.#options = options;
@@ -158,7 +158,7 @@ export class Sender {
         body: this.#body(batch.events),
         credentials: 'omit',
         keepalive,
-        signal: AbortSignal.timeout(limits.requestTimeoutMs),
+        signal: AbortSignal.timeout(this.#options.requestTimeoutMs ?? 30_000),
       });
       const waitMs = retryAfterMs(response.headers.get('retry-after'), Date.now());
       return { status: response.status, retryAfterMs: waitMs, text: await response.text() };
