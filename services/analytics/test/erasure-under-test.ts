@@ -5,6 +5,7 @@ import { type RunningService, startTestService, testIssuer, testPostgres } from 
 import type { z } from 'zod';
 import { readEnv } from '../src/env.js';
 import { ErasureJob } from '../src/erasure/erasure.job.js';
+import { Deletions } from '../src/retention/deletions.js';
 import { RetentionSweep } from '../src/retention/retention.sweep.js';
 import type { GoOn } from '../src/retention/connection.js';
 import { analyticsService } from '../src/service.js';
@@ -23,6 +24,8 @@ export interface ErasureUnderTest {
   finish(): Promise<void>;
   /** What it does about retentions. */
   sweep(goOn?: GoOn): Promise<void>;
+  /** The background work of a process. */
+  deletions(): Deletions;
   stop(): Promise<void>;
 }
 
@@ -56,6 +59,7 @@ export const startErasure = async (): Promise<ErasureUnderTest> => {
     erase: () => connected((connection) => job.work(connection, () => true)),
     finish: () => connected((connection) => job.finish(connection)),
     sweep: (goOn = () => Promise.resolve(true)) => connected((connection) => new RetentionSweep().work(connection, goOn)),
+    deletions: () => new Deletions(database, new ErasureJob(bus), new RetentionSweep(), definition.logger),
     stop: async () => {
       await service.stop();
       await bus.close();

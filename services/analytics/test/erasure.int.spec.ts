@@ -182,7 +182,13 @@ it('erases somebody of very many long ids', async () => {
   const ids = Array.from({ length: 1_201 }, (_, i) => `${String(i).padStart(4, '0')}${'ü'.repeat(252)}`);
   await stores.append(ids.map((userId) => tracked({ userId }, workspace)));
   await join(...ids);
+  await query(
+    `insert into session (workspace, name, person) select p.workspace, 'long ' || i, p.id from person p, generate_series(1, 100001) i
+     where p.external_id = $1`,
+    [ids[9]],
+  );
   await eraseUser(ids[7] as string);
+  expect(await query('select name from session where name ~ $1', ['^long'])).toEqual([{ name: 'long 1' }]);
   const told = await sut.takeEvents();
   expect(told.map(({ payload }) => payload.userIds.length)).toEqual([500, 500, 201]);
   expect(told.flatMap(({ payload }) => payload.userIds).toSorted()).toEqual(ids);
@@ -192,6 +198,7 @@ it('erases somebody of very many long ids', async () => {
   expect(stones.map(({ digest }) => hex(digest)).toSorted()).toEqual(ids.map((id) => hex(identityDigest(known, true, id))).toSorted());
   await sut.erase();
   expect(await countEvents()).toBe(0);
+  expect(await query('select from session where name ~ $1', ['^long'])).toEqual([]);
   expect(await query('select from erasure_person')).toEqual([]);
 });
 

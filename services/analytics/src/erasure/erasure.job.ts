@@ -1,6 +1,6 @@
 import { behaviourTopic, deadLetterTopicOf } from '@pca/contracts';
 import type { ServiceBus } from '@pca/service-kit';
-import type { Connection } from '../retention/connection.js';
+import { type Connection, eventsDeleted } from '../retention/connection.js';
 import { dayPartitions } from '../retention/day-partitions.js';
 
 /** Persons whose events are looked for at once. */
@@ -39,18 +39,26 @@ export class ErasureJob {
     if (rows.length === 0) return false;
     const persons = rows.map(({ person }) => person);
     for (const { table } of await dayPartitions(connection)) {
-      // The count is kept in the statement that deletes, so that it is right whenever the process dies.
-      const some = `with gone as (
-          delete from ${table} where ctid = any (array(select ctid from ${table} where person = any ($2::int[]) limit ${rowsAtOnceMax}))
-          returning 1
-        ), n as (select count(*) as n from gone)
-        update erasure set events_deleted = events_deleted + n from n where id = $1 and n > 0`;
-      while (goOn() && ((await connection.query(some, [erasure, persons])).rowCount ?? 0) > 0);
+      while (goOn() && (await this.deleteEvents(connection, erasure, table, persons)));
     }
     const sessions = `delete from session where id = any (array(select id from session where person = any ($1::int[]) limit ${rowsAtOnceMax}))`;
     while (goOn() && ((await connection.query(sessions, [persons])).rowCount ?? 0) > 0);
     if (goOn()) await connection.query('delete from erasure_person where erasure = $1 and person = any ($2::int[])', [erasure, persons]);
     return true;
+  }
+
+  /** Deletes some of a day; false when there are none left. The count is kept in the same statement: it is right whenever the process dies. */
+  private async deleteEvents(connection: Connection, erasure: string, table: string, persons: readonly number[]): Promise<boolean> {
+    const { rows } = await connection.query<{ n: number }>(
+      `with gone as (
+         delete from ${table} where ctid = any (array(select ctid from ${table} where person = any ($2::int[]) limit ${rowsAtOnceMax}))
+         returning 1
+       ), n as (select count(*)::int as n from gone)
+       update erasure set events_deleted = events_deleted + n from n where id = $1 and n > 0 returning n`,
+      [erasure, persons],
+    );
+    eventsDeleted.inc({ reason: 'erasure' }, rows[0]?.n ?? 0);
+    return rows.length > 0;
   }
 
   /** The stores are clean when the ids have left the outbox too. */

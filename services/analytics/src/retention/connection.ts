@@ -1,4 +1,8 @@
+import { counter } from '@pca/service-kit';
 import type { PoolClient } from 'pg';
+
+/** Not those of days that were dropped as a whole. */
+export const eventsDeleted = counter('pca_events_deleted_total', 'Behaviour events that were deleted one by one', ['reason']);
 
 /** What deletes goes by one connection: it holds the lock under which only one process deletes. */
 export type Connection = Pick<PoolClient, 'query'>;

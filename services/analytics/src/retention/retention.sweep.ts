@@ -1,7 +1,10 @@
-import { type Connection, type GoOn, inTransaction } from './connection.js';
+import { counter } from '@pca/service-kit';
+import { type Connection, eventsDeleted, type GoOn, inTransaction } from './connection.js';
 import { type DayPartition, dayPartitions } from './day-partitions.js';
 import { type Due, findDue, markSwept } from './due.js';
 import { sweepIdle } from './sweep-idle.js';
+
+const daysDropped = counter('pca_event_days_dropped_total', 'Days of behaviour events that were dropped as a whole');
 
 /** Pages of a table that one statement looks through: some thousand rows, some ten milliseconds. */
 const pagesAtOnce = 64;
@@ -54,10 +57,11 @@ export class RetentionSweep {
     const pages = rows[0]?.pages ?? 0;
     for (let page = 0; page < pages; page += pagesAtOnce) {
       if (!(await goOn())) return false;
-      await connection.query(
+      const { rowCount } = await connection.query(
         `delete from ${table} where ctid >= '(${page},0)'::tid and ctid < '(${page + pagesAtOnce},0)'::tid and workspace = any ($1::int[])`,
         [workspaces],
       );
+      eventsDeleted.inc({ reason: 'retention' }, rowCount ?? 0);
     }
     return true;
   }
@@ -74,7 +78,9 @@ export class RetentionSweep {
         // Whoever makes partitions waits, and then sees that it is gone. The table before its part, as those do who read it.
         await connection.query('select pg_advisory_xact_lock(7161629399)');
         await connection.query('lock table only event in access exclusive mode');
-        if (!onlyIfEmpty || (await this.isEmpty(connection, partition))) await connection.query(`drop table ${partition.table}`);
+        if (onlyIfEmpty && !(await this.isEmpty(connection, partition))) return;
+        await connection.query(`drop table ${partition.table}`);
+        daysDropped.inc();
       });
       return true;
     } catch (error) {
