@@ -36,7 +36,10 @@ export const analyticsService = (env: AnalyticsEnv): ServiceDefinition => {
       routeIngest(fastify, app.get(IngestService), app.get(IngestKeyService));
     },
     commands: { 'ingest-key': ingestKeyCommand },
-    consumers: (app) => [trackedEventConsumer(app.get(TimelineStore), app.get(IdentityStore)), workspaceConsumer(app.get(WorkspaceStore))],
+    consumers: (app) => [
+      trackedEventConsumer(app.get(TimelineStore), app.get(IdentityStore), env.DATABASE_POOL_MAX),
+      workspaceConsumer(app.get(WorkspaceStore)),
+    ],
     background: () => {
       const deletions = new Deletions(database, new ErasureJob(bus), new RetentionSweep(), logger);
       deletions.start();

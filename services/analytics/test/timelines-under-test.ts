@@ -20,6 +20,7 @@ export interface Stores {
   readonly dictionary: Dictionary;
   readonly persons: PersonStore;
   readonly timelines: TimelineStore;
+  readonly identities: IdentityStore;
   append(events: readonly ConsumedEvent<TrackedEvent>[]): Promise<readonly Outcome[]>;
   identify(events: readonly ConsumedEvent<IdentifiedUser>[]): Promise<readonly Outcome[]>;
 }
@@ -57,7 +58,7 @@ export const storesOn = (database: Database): Stores => {
   const timelines = new TimelineStore(workspaces, dictionary, persons, new SessionStore(database), new Partitions(database));
   const identities = new IdentityStore(workspaces, persons);
   return {
-    ...{ database, workspaces, dictionary, persons, timelines },
+    ...{ database, workspaces, dictionary, persons, timelines, identities },
     identify: (events) => database.transaction((transaction) => identities.identify(transaction, events)),
     append: (events) => database.transaction((transaction) => timelines.append(transaction, events)),
   };

@@ -3,10 +3,12 @@ import { type ConsumerDefinition, on } from '@pca/service-kit';
 import type { IdentityStore } from '../persons/identity.store.js';
 import type { TimelineStore } from './timeline.store.js';
 
-/** Appends what happened to the timelines, and finds out who is who. */
-export const trackedEventConsumer = (timelines: TimelineStore, identities: IdentityStore): ConsumerDefinition => ({
+/** Appends what happened to the timelines, and finds out who is who. `poolMax`: connections of the database's pool, at least two. */
+export const trackedEventConsumer = (timelines: TimelineStore, identities: IdentityStore, poolMax: number): ConsumerDefinition => ({
   group: 'analytics.timelines',
   batchSize: 1_000,
+  // A call has a connection and, for what is new, a second one now and then: calls that had all of them would wait for each other.
+  concurrency: Math.min(4, Math.floor(poolMax / 2)),
   // The timelines deduplicate by messageId, for longer than the bus keeps anything.
   inbox: false,
   on: [
