@@ -30,9 +30,9 @@ export interface BehaviourSource {
 }
 
 /**
- * Puts behaviour events straight onto the bus, without a key and without the limits of the HTTP ingest. Resolves when they are durable; throws
- * what the publisher throws (SERVICE_UNAVAILABLE may succeed later), and ZodError for an event that breaks the contract, which is a bug. A
- * caller that must not wait for the bus keeps a bounded queue of its own.
+ * Puts behaviour events straight onto the bus, without a key and without the limits of the HTTP ingest. Resolves when they are durable;
+ * throws what the publisher throws (SERVICE_UNAVAILABLE may succeed later), and ZodError for an event that breaks the contract, which is a
+ * bug. A caller that must not wait for the bus keeps a bounded queue of its own.
  */
 export const publishBehaviour = async (
   publisher: EventPublisher,

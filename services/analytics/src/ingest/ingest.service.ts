@@ -128,7 +128,9 @@ export class IngestService {
   }
 
   private admit(events: number, bytes: number): () => void {
-    if (this.eventsInFlight + events > this.limits.eventsInFlightMax || this.bytesInFlight + bytes > bytesInFlightMax) {
+    // Alone, a batch is taken however large, else one over the limit would be sent again for ever.
+    const isAlone = this.eventsInFlight === 0;
+    if (!isAlone && (this.eventsInFlight + events > this.limits.eventsInFlightMax || this.bytesInFlight + bytes > bytesInFlightMax)) {
       throw new DomainError('SERVICE_UNAVAILABLE', 'Too many events wait for the event bus; send them again', { retryAfterSeconds });
     }
     this.eventsInFlight += events;
