@@ -18,7 +18,7 @@ export const traitsOf = ({ traits, traitTimes }: StoredTraits): Traits => {
 export const traitsSaidAt = (traits: Readonly<Record<string, unknown>>, at: number): Traits =>
   new Map(Object.entries(traits).map(([name, value]) => [name, { value, at }]));
 
-/** For each name what was said last, in whatever order it arrived; of two things said at once the greater as JSON. The first, if nothing changes. */
+/** For each name what was said last, in whatever order it came; of two things said at once the greater as JSON. `a` if nothing changes. */
 export const mergeTraits = (a: Traits, b: Traits): Traits => {
   const merged = new Map(a);
   let isChanged = false;

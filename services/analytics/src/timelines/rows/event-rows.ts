@@ -27,7 +27,8 @@ const columns = `at, received_at, ${[...numbers, ...smallNumbers].join(', ')}, i
 export const copyRows = async (client: PoolClient, rows: readonly EventRow[]): Promise<void> => {
   const stream = client.query(copyFrom(`copy event (${columns}) from stdin (format binary)`));
   await new Promise<void>((resolve, reject) => {
-    stream.once('finish', resolve).once('error', reject);
+    // A connection that breaks may say so twice, and an error that nobody hears ends the process.
+    stream.once('finish', resolve).on('error', reject);
     stream.end(encodeRows(rows));
   });
 };
