@@ -56,8 +56,8 @@ export const makeEvent = <S extends z.ZodObject>(definition: EventDefinition<S>,
   makeCheckedEvent(definition, definition.schema.parse(payload) as z.infer<S>, context);
 
 /**
- * The same of a payload that the caller has checked, and made of plain JSON: where thousands come in a second, the schema would be a third of
- * the cost. The caller's tests hold it to the schema; consumers check it all the same.
+ * The same of a payload that the caller has checked, and made of plain JSON: where thousands come in a second, the schema would be a third
+ * of the cost. The caller's tests hold it to the schema; consumers check it all the same.
  */
 export const makeCheckedEvent = <S extends z.ZodObject>(
   definition: EventDefinition<S>,

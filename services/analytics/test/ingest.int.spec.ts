@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
+import { DomainError } from '@pca/errors';
+import { seams } from '@pca/service-kit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type IngestUnderTest, startIngest } from './ingest-under-test.js';
 
@@ -153,6 +155,15 @@ describe('the key', () => {
     }
     expect(await code(post('/v1/batch', 'no json', { 'content-type': 'text/plain' }, wrong))).toEqual([401, 'UNAUTHENTICATED']);
     expect((await sut.published()).has('refused')).toBe(false);
+  });
+
+  // Broken by: a way around the seam, by which experiments would pass over the ingest.
+  it('is asked for behind the seam of what comes in', async () => {
+    const remove = seams.inbound.use(() => {
+      throw new DomainError('SERVICE_UNAVAILABLE', 'A fault on purpose');
+    });
+    expect(await code(post('/v1/track', event(), {}, 'wrong'))).toEqual([503, 'SERVICE_UNAVAILABLE']);
+    remove();
   });
 
   // Broken by: events of a key in another workspace than its own, whatever the body says, or a key that reads.

@@ -82,8 +82,8 @@ export class IngestKeyService {
   }
 
   /**
-   * A key that follows from a secret, so that it can be told again. `keyOf` makes it for the number of those that were made so and have ended;
-   * it is stored when it is not there yet.
+   * A key that follows from a secret, so that it can be told again. `keyOf` makes it for the number of those that were made so and have
+   * ended; it is stored when it is not there yet.
    */
   async derive(workspaceId: string, createdBy: string, keyOf: (ended: number) => string): Promise<string> {
     const key = keyOf(await this.store.countEnded(workspaceId, createdBy));

@@ -60,8 +60,8 @@ export class IngestKeyStore {
   }
 
   /**
-   * Puts a new key of the same name in the place of one that opens something without end; the former does so for the overlap still. Undefined
-   * when the workspace has no such key.
+   * Puts a new key of the same name in the place of one that opens something without end; the former does so for the overlap still.
+   * Undefined when the workspace has no such key.
    */
   async replace(key: Omit<NewIngestKey, 'name'>, formerId: string, overlapHours: number): Promise<Replaced | undefined> {
     const { rows } = await this.database.pool.query<IngestKey>(
