@@ -7,7 +7,7 @@ import { readEnv } from '../src/env.js';
 import { ErasureJob } from '../src/erasure/erasure.job.js';
 import { Deletions } from '../src/retention/deletions.js';
 import { RetentionSweep } from '../src/retention/retention.sweep.js';
-import type { GoOn } from '../src/retention/connection.js';
+import type { Connection, GoOn } from '../src/retention/connection.js';
 import { analyticsService } from '../src/service.js';
 
 export type UserErased = z.infer<typeof userErased.schema>;
@@ -41,7 +41,7 @@ export const startErasure = async (): Promise<ErasureUnderTest> => {
   const service = await startTestService(definition);
   const database = definition.database as Database;
   const job = new ErasureJob(bus);
-  const connected = async (work: (connection: Awaited<ReturnType<Database['pool']['connect']>>) => Promise<void>): Promise<void> => {
+  const connected = async (work: (connection: Connection) => Promise<void>): Promise<void> => {
     const connection = await database.pool.connect();
     await work(connection).finally(() => connection.release());
   };

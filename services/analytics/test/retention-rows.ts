@@ -1,5 +1,5 @@
 import type { Database } from '@pca/service-kit';
-import type { Pool } from 'pg';
+import type { ClientBase } from 'pg';
 
 export const dayMs = 86_400_000;
 
@@ -16,9 +16,9 @@ export interface Row {
 }
 
 /** Stores events as they are, and makes the partitions of their days. */
-export const addEvents = async (pool: Pool, rows: readonly Row[]): Promise<void> => {
-  await pool.query('select ensure_event_days($1)', [[...new Set(rows.map(({ at }) => Math.floor(at.getTime() / dayMs)))]]);
-  await pool.query(
+export const addEvents = async (client: Pick<ClientBase, 'query'>, rows: readonly Row[]): Promise<void> => {
+  await client.query('select ensure_event_days($1)', [[...new Set(rows.map(({ at }) => Math.floor(at.getTime() / dayMs)))]]);
+  await client.query(
     `insert into event (at, received_at, workspace, person, session, name, page, resource, context, shape, is_bot, message, properties)
      select at, at, workspace, person, session, 1, 0, 0, 0, 0, false, convert_to(message, 'UTF8'), '{}'
      from unnest($1::timestamptz[], $2::int[], $3::int[], $4::int[], $5::text[]) as t (at, workspace, person, session, message)`,

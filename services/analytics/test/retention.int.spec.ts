@@ -59,7 +59,7 @@ it('deletes what is older, and nothing else, however often it is interrupted', a
   const random = seededRandom('retention');
   for (let round = 0; round < 4; round++) {
     const days = [1, 2 + random.int(5), 40, 60 + random.int(10)];
-    const workspaces = [];
+    const workspaces: { number: number; days: number }[] = [];
     for (const [i, each] of days.entries()) workspaces.push({ number: await addWorkspace(`w${round}-${i}`, each), days: each });
     const rows = Array.from({ length: 300 }, (_, i): Row & { keep: boolean } => {
       const workspace = random.pick(workspaces);
