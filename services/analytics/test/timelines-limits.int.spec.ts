@@ -125,6 +125,8 @@ describe('bad input from the bus', () => {
        join workspace w on w.number = e.workspace join dictionary d on d.workspace = e.workspace and d.kind = 4 where w.id = 'bad'`,
     );
     expect(rows).toHaveLength(1);
+    const { number } = await stores.workspaces.get('bad');
+    expect(await stores.dictionary.admitEventNames(number, [bad, 'fine'])).toEqual(new Set([bad, 'fine']));
   });
 
   // Broken by: a text cut in the middle of a character, a long page that is lost, an index row that is too large.

@@ -1,7 +1,7 @@
 import { type BusMessage } from '@pca/contracts';
 import { DomainError, type ErrorCode, isDomainError } from '@pca/errors';
 import { RateLimitStore, type ServiceBus } from '@pca/service-kit';
-import type { Dictionary } from '../timelines/dictionary.js';
+import type { Dictionary } from '../timelines/dictionary.store.js';
 import type { WorkspaceStore } from '../workspaces/workspace.store.js';
 import { ingestEventsTotal } from './ingest-metrics.js';
 import type { Visitor } from './reading/event-context.js';

@@ -1,5 +1,6 @@
 import type { TrackedEvent } from '@pca/contracts';
-import type { Codes, Dictionary, Term } from './dictionary.js';
+import type { Codes, Term } from './dictionary.js';
+import type { Dictionary } from './dictionary.store.js';
 import { type CodedTexts, packEvent, type PackedEvent, propertiesObject, type Uncoded } from './timeline-event.js';
 
 const kinds = ['page', 'resource', 'context', 'shape'] as const satisfies readonly (keyof CodedTexts)[];

@@ -8,9 +8,10 @@ import { sessionKey, SessionStore, type SessionTerm } from '../persons/session.s
 import { WorkspaceStore } from '../workspaces/workspace.store.js';
 import { type Arrival, keepLiving, Outcomes, readArrivals } from './arrivals.js';
 import { codeTexts, type TextCodes } from './code-texts.js';
-import { Dictionary, textKinds } from './dictionary.js';
+import { textKinds } from './dictionary.js';
+import { Dictionary } from './dictionary.store.js';
 import { copyRows, type EventRow } from './rows/event-rows.js';
-import { Partitions } from './rows/partitions.js';
+import { Partitions } from './rows/partitions.store.js';
 import { dayMs, messageDigest, rememberMessages } from './rows/seen-messages.js';
 import { storable } from './stored-text.js';
 import { messageBytes, packEvent, type PackedEvent } from './timeline-event.js';
