@@ -6,11 +6,10 @@ import type { QueueFolder } from './queue-folder.js';
 /** A file is written anew when it is larger than this and most of it is history. */
 const rewriteCharacters = 1_000_000;
 
-// A record begins with the end of the line before, so that one torn by a crash spoils none that follows. What a record holds is JSON, of
-// which no beginning is JSON too: a torn one is recognised.
-const added = (id: string, event: string): string => `\n+${id} ${event}`;
-const removed = (id: string): string => `\n-${id}`;
-const written = (name: string, value: string | undefined): string => `\n=${name} ${JSON.stringify(value ?? null)}`;
+// A record is a line. What it holds is JSON, of which no beginning is JSON too: the last one, torn by a crash, is recognised.
+const added = (id: string, event: string): string => `+${id} ${event}\n`;
+const removed = (id: string): string => `-${id}\n`;
+const written = (name: string, value: string | undefined): string => `=${name} ${JSON.stringify(value ?? null)}\n`;
 
 /** The queue and the state in an append-only file. `saved` resolves after fsync; calls at the same time share one. */
 export class FileStore extends MemoryStore {
