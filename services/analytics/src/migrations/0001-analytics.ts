@@ -66,13 +66,16 @@ const dictionarySql = `
   create function code_texts(in_workspaces int[], in_kinds int[], in_texts text[], in_maxima int[]) returns int[]
   language plpgsql set enable_seqscan = off as $$
   declare
+    codes int[] := array(
+      select code_of(t.workspace, t.kind, t.text)
+      from unnest(in_workspaces, in_kinds, in_texts) with ordinality as t (workspace, kind, text, place) order by t.place
+    );
     pair record;
     top int;
   begin
     for pair in
       select t.workspace, t.kind, max(t.maximum) as maximum
-      from unnest(in_workspaces, in_kinds, in_texts, in_maxima) as t (workspace, kind, text, maximum)
-      where code_of(t.workspace, t.kind, t.text) is null
+      from unnest(in_workspaces, in_kinds, in_maxima, codes) as t (workspace, kind, maximum, code) where t.code is null
       group by t.workspace, t.kind order by t.workspace, t.kind
     loop
       continue when exists (
@@ -83,14 +86,18 @@ const dictionarySql = `
       select coalesce(max(d.code), 0) into top from dictionary d where d.workspace = pair.workspace and d.kind = pair.kind;
       insert into dictionary (workspace, kind, code, text)
       select pair.workspace, pair.kind, top + row_number() over (order by t.place), t.text
-      from unnest(in_workspaces, in_kinds, in_texts) with ordinality as t (workspace, kind, text, place)
-      where t.workspace = pair.workspace and t.kind = pair.kind and code_of(t.workspace, t.kind, t.text) is null
+      from unnest(in_workspaces, in_kinds, in_texts, codes) with ordinality as t (workspace, kind, text, code, place)
+      where t.workspace = pair.workspace and t.kind = pair.kind and t.code is null and code_of(t.workspace, t.kind, t.text) is null
       order by t.place limit greatest(pair.maximum - top, 0);
+      codes := array(
+        select case
+          when t.code is null and t.workspace = pair.workspace and t.kind = pair.kind then code_of(t.workspace, t.kind, t.text)
+          else t.code
+        end
+        from unnest(in_workspaces, in_kinds, in_texts, codes) with ordinality as t (workspace, kind, text, code, place) order by t.place
+      );
     end loop;
-    return array(
-      select code_of(t.workspace, t.kind, t.text)
-      from unnest(in_workspaces, in_kinds, in_texts) with ordinality as t (workspace, kind, text, place) order by t.place
-    );
+    return codes;
   end $$;
 `;
 
