@@ -9,13 +9,17 @@ import { seededRandom } from '@pca/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type BusName, onBothBuses } from './both-buses.js';
+import { type SentIds, writeEvents } from './event-writers.js';
 import { type RunningSystem, runningSystem } from './running-system.js';
 
 let system: RunningSystem;
 let token: string;
+let key: string;
 
 const rounds = Number(process.env['KILL_ROUNDS'] ?? 8);
 const writers = 6;
+/** Of events, by how many they send at once. */
+const eventWriters = [20, 20, 1, 1];
 
 /** Creates campaigns and counts their clicks up, as long as it is let; remembers what was acknowledged. */
 const write = async (
@@ -76,17 +80,23 @@ const losesNothing = async (bus: BusName): Promise<void> => {
   const random = seededRandom('kill');
   const acknowledged = { created: new Map<string, string>(), clicks: new Map<string, number>() };
   const until = { done: false };
-  const load = Array.from({ length: writers }, (_unused, writer) => write(writer, until, acknowledged));
+  const ids: SentIds = { sent: new Set(), acknowledged: new Set() };
+  const load = [
+    ...Array.from({ length: writers }, (_unused, writer) => write(writer, until, acknowledged)),
+    ...eventWriters.map((batch, n) => writeEvents({ name: `e${n}`, gatewayUrl: system.gatewayUrl, key, until, ids, random, batch })),
+  ];
+  const goOn = async (more: number, message: string): Promise<void> => {
+    const [created, events] = [acknowledged.created.size, ids.acknowledged.size];
+    const left = (): number => Math.max(created + more - acknowledged.created.size, events + more - ids.acknowledged.size);
+    await expect.poll(left, { timeout: 30_000, message }).toBeLessThan(0);
+  };
   const victims: string[] = [];
   for (let round = 0; round < rounds; round++) {
     // Each kill meets a load that is under way, at a moment of its own.
-    const before = acknowledged.created.size;
-    await expect
-      .poll(() => acknowledged.created.size, { timeout: 30_000, message: 'writes go on after a kill' })
-      .toBeGreaterThan(before + 20);
+    await goOn(20, 'writes and events go on after a kill');
     await sleep(random.int(1000));
     // Each kind at least once, then by chance.
-    const kinds = ['campaigns', 'postgres', 'gateway', 'supervisor', ...(bus === 'kafka' ? ['kafka'] : [])];
+    const kinds = ['campaigns', 'postgres', 'gateway', 'analytics', 'supervisor', ...(bus === 'kafka' ? ['kafka'] : [])];
     const victim = kinds[round < kinds.length ? round : random.int(kinds.length)] ?? 'campaigns';
     victims.push(victim);
     if (victim === 'supervisor') {
@@ -95,19 +105,21 @@ const losesNothing = async (bus: BusName): Promise<void> => {
       await system.start();
     } else kill(victim);
   }
-  const before = acknowledged.created.size;
-  await expect
-    .poll(() => acknowledged.created.size, { timeout: 30_000, message: 'writes go on after the last kill' })
-    .toBeGreaterThan(before);
+  await goOn(0, 'writes and events go on after the last kill');
   until.done = true;
   await Promise.all(load);
-  await expect.poll(() => outboxDepth(), { timeout: 30_000, message: 'the outbox empties' }).toBe(0);
+  const metricOf = (service: string, metric: RegExp) => async (): Promise<number> =>
+    Number(metric.exec(await metricsOf(service))?.[1] ?? NaN);
+  await expect.poll(metricOf('campaigns', /^pca_outbox_depth\S* (\d+)$/m), { timeout: 30_000, message: 'the outbox empties' }).toBe(0);
+  const lag = /^pca_bus_lag\{\S*group="analytics\.timelines"\S*\} (\d+)$/m;
+  await expect.poll(metricOf('analytics', lag), { timeout: 60_000, message: 'the events are stored' }).toBe(0);
   expect(await system.stop(), system.output().slice(-2000)).toBe(0);
   expect(system.processes()).toEqual([]);
 
   const postgres = await startEmbeddedPostgres({ dataDir: join(system.dataDir, 'postgres') });
   const kafka = bus === 'kafka' ? await startEmbeddedKafka({ dataDir: join(system.dataDir, 'kafka') }) : undefined;
   try {
+    await eventsAreRight(postgres.url('analytics'), ids);
     const { stored, waiting } = await readStored(postgres.url('campaigns'));
     const published = await readPublished(kafka ? { bus: 'kafka', brokers: kafka.brokers } : { bus: 'postgres', url: postgres.url('bus') });
     process.stdout.write(
@@ -143,13 +155,38 @@ const losesNothing = async (bus: BusName): Promise<void> => {
   }
 };
 
-const outboxDepth = async (): Promise<number> => {
-  const campaigns = system.run()?.services.find(({ name }) => name === 'campaigns');
-  const metrics = await fetch(`${campaigns?.url}/metrics`).then(
+const metricsOf = async (service: string): Promise<string> => {
+  const running = system.run()?.services.find(({ name }) => name === service);
+  return fetch(`${running?.url}/metrics`).then(
     (response) => response.text(),
     () => '',
   );
-  return Number(/^pca_outbox_depth\S* (\d+)$/m.exec(metrics)?.[1] ?? Number.NaN);
+};
+
+/** Each acknowledged event is stored once, none is stored twice, and none that nobody sent. */
+const eventsAreRight = async (url: string, { sent, acknowledged }: SentIds): Promise<void> => {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  const { rows } = await client.query<{ id: string; n: number }>(
+    `select convert_from(message, 'UTF8') as id, count(*)::int as n from event
+     where workspace = (select number from workspace where id = 'demo') group by 1`,
+  );
+  await client.end();
+  const stored = new Map(rows.map(({ id, n }) => [id, n]));
+  process.stdout.write(`${sent.size} events sent, ${acknowledged.size} acknowledged, ${stored.size} stored\n`);
+  expect(acknowledged.size).toBeGreaterThan(rounds);
+  expect(
+    [...acknowledged].filter((id) => !stored.has(id)),
+    'acknowledged but not stored',
+  ).toEqual([]);
+  expect(
+    rows.filter(({ n }) => n !== 1),
+    'stored more than once',
+  ).toEqual([]);
+  expect(
+    rows.filter(({ id }) => !sent.has(id)),
+    'stored and sent by nobody',
+  ).toEqual([]);
 };
 
 const readStored = async (url: string): Promise<{ stored: Map<string, { id: string; clicks: number }>; waiting: number }> => {
@@ -176,10 +213,12 @@ await onBothBuses((bus) => {
     system = await runningSystem({ env: { BUS: bus, KAFKA_BROKERS: '' } });
     await system.start();
     token = (await system.command('token', '--role', 'admin')).stdout.trim();
+    key = (await system.command('ingest-key')).stdout.trim();
   });
   afterAll(() => system.remove());
 
-  // Broken by: an event outside the write's transaction, a relay that skips, an acknowledgement before the commit.
+  // Broken by: an event outside the write's transaction, a relay that skips, an acknowledgement before the commit; a 202 before the bus has
+  // the event, a batch whose offset is kept and whose rows are not, a repeat that nobody recognises after a restart.
   it(
     'loses no acknowledged write and publishes each change at least once, whatever is killed',
     () => losesNothing(bus),
