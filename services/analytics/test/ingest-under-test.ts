@@ -1,4 +1,4 @@
-import type { EventEnvelope } from '@pca/contracts';
+import type { EventEnvelope, Role } from '@pca/contracts';
 import { readTopic } from '@pca/event-bus';
 import type { Database, ServiceBus, ServiceDefinition } from '@pca/service-kit';
 import { type RunningService, startTestService, testIssuer, testPostgres } from '@pca/testing';
@@ -6,7 +6,6 @@ import { type AnalyticsEnv, readEnv } from '../src/env.js';
 import { analyticsService } from '../src/service.js';
 
 type Payload = Record<string, unknown>;
-type Role = 'viewer' | 'analyst' | 'editor' | 'owner';
 interface Made {
   readonly key: string;
   readonly ingestKey: { readonly id: string };
