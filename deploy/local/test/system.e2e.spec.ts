@@ -166,6 +166,40 @@ await onBothBuses((bus) => {
     });
   });
 
+  // Broken by: a plan that does not bring the names of a campaign to the service that has its sessions.
+  it('joins campaigns with what came of them on the site', async () => {
+    const token = (await system.command('token', '--role', 'owner', '--workspace', 'joined')).stdout.trim();
+    for (const name of ['Spring Sale', 'Nobody Came']) {
+      const campaign = { name, platform: 'Google', currency: 'EUR', startDate: '2025-03-01' };
+      expect((await askRest(system.gatewayUrl, token, 'POST', '/v1/campaigns', campaign)).status).toBe(201);
+    }
+    const visit = (messageId: string, event: string, campaign?: string) => ({
+      ...{ type: 'track', messageId, event, userId: 'ada', sessionId: 'visit', timestamp: `2025-03-02T10:0${messageId}:00Z` },
+      ...(campaign && { context: { campaign: { name: campaign, source: 'news' } } }),
+    });
+    const batch = [visit('1', 'landed', 'spring sale'), visit('3', 'purchase')];
+    const headers = {
+      authorization: `Basic ${Buffer.from(`${await keyOf('joined')}:`).toString('base64')}`,
+      'content-type': 'application/json',
+    };
+    const sent = await fetch(`${system.gatewayUrl}/v1/batch`, { method: 'POST', headers, body: JSON.stringify({ batch }) });
+    expect(sent.status).toBe(202);
+    await totalsFromNow(system.gatewayUrl, token, '2025-03-01', '2025-03-31');
+    const { data, errors } = await askGraphql(
+      system.gatewayUrl,
+      token,
+      `{ campaigns(orderBy: {field: NAME, direction: DESC}) { name behaviour(from: "2025-03-01", to: "2025-03-31") {
+        sessions users conversions bounceRate averageSessionSeconds } } }`,
+    );
+    expect(errors).toEqual([]);
+    expect(data).toEqual({
+      campaigns: [
+        { name: 'Spring Sale', behaviour: { sessions: 1, users: 1, conversions: 1, bounceRate: 0, averageSessionSeconds: 120 } },
+        { name: 'Nobody Came', behaviour: { sessions: 0, users: 0, conversions: 0, bounceRate: null, averageSessionSeconds: null } },
+      ],
+    });
+  });
+
   // Broken by: a gateway that is not on the bus, or usage that goes elsewhere.
   it('tells what it is used for, in a workspace of its own', async () => {
     await askGraphql(system.gatewayUrl, token, 'query FirstQuestion { campaigns(limit: 1) { id } }');
