@@ -1,7 +1,9 @@
-import type pg from 'pg';
+import pg from 'pg';
 import { DataSource, type EntityManager, type EntitySchema, type MigrationInterface } from 'typeorm';
 import { askedGauge } from '../observability/metrics.js';
 import { InstrumentedClient } from './instrumented-client.js';
+
+const besideMax = 3;
 
 const poolConnections = askedGauge('pca_db_pool_connections', 'Connections of the pool by state', ['state']);
 
@@ -49,11 +51,25 @@ export const poolOf = (dataSource: DataSource): pg.Pool => (dataSource.driver as
 export class Database {
   private readonly commitListeners = new Set<() => void>();
   private forgetPool: () => void = () => undefined;
+  private besidePool: pg.Pool | undefined;
 
   constructor(readonly dataSource: DataSource) {}
 
   get pool(): pg.Pool {
     return poolOf(this.dataSource);
+  }
+
+  /**
+   * Three connections beside the pool, for short statements that somebody who holds a connection of the pool needs at once and in a
+   * transaction of their own: who waits for the pool while holding a part of it may wait for himself.
+   */
+  get beside(): pg.Pool {
+    if (this.besidePool) return this.besidePool;
+    const { url, applicationName, extra } = this.dataSource.options as { url: string; applicationName: string; extra: pg.PoolConfig };
+    this.besidePool = new pg.Pool({ ...extra, connectionString: url, application_name: applicationName, max: besideMax });
+    // A connection that breaks while nobody uses it is replaced when it is needed.
+    this.besidePool.on('error', () => undefined);
+    return this.besidePool;
   }
 
   get manager(): EntityManager {
@@ -100,6 +116,8 @@ export class Database {
 
   async stop(): Promise<void> {
     this.forgetPool();
+    await this.besidePool?.end();
+    this.besidePool = undefined;
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }
 

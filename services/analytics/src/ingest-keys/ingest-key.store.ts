@@ -33,7 +33,7 @@ export class IngestKeyStore {
 
   /** The key with this digest, if it opens anything now. */
   async findLive(digest: Buffer): Promise<IngestKey | undefined> {
-    const { rows } = await this.database.pool.query<IngestKey>(`select ${columns} from ingest_key where digest = $1 and ${isLive}`, [
+    const { rows } = await this.database.beside.query<IngestKey>(`select ${columns} from ingest_key where digest = $1 and ${isLive}`, [
       digest,
     ]);
     return rows[0];
@@ -41,7 +41,7 @@ export class IngestKeyStore {
 
   /** Of the workspace, the newest first. */
   async list(workspaceId: string, limit: number): Promise<readonly IngestKey[]> {
-    const { rows } = await this.database.pool.query<IngestKey>(
+    const { rows } = await this.database.beside.query<IngestKey>(
       `select ${columns} from ingest_key where workspace_id = $1 order by created_at desc, id desc limit $2`,
       [workspaceId, limit],
     );
@@ -50,7 +50,7 @@ export class IngestKeyStore {
 
   /** Undefined when the workspace has as many live keys as it may; two made at the same instant may both find room. */
   async insert(key: NewIngestKey, liveMax: number): Promise<IngestKey | undefined> {
-    const { rows } = await this.database.pool.query<IngestKey>(
+    const { rows } = await this.database.beside.query<IngestKey>(
       `insert into ingest_key (id, workspace_id, name, digest, prefix, created_by)
        select $1, $2, $3, $4, $5, $6 where (select count(*) from ingest_key where workspace_id = $2 and ${isLive}) < $7
        returning ${columns}`,
@@ -64,7 +64,7 @@ export class IngestKeyStore {
    * Undefined when the workspace has no such key.
    */
   async replace(key: Omit<NewIngestKey, 'name'>, formerId: string, overlapHours: number): Promise<Replaced | undefined> {
-    const { rows } = await this.database.pool.query<IngestKey>(
+    const { rows } = await this.database.beside.query<IngestKey>(
       `with former as (
          update ingest_key set expires_at = now() + make_interval(hours => $7)
          where workspace_id = $2 and id = $6 and revoked_at is null and expires_at is null returning *
@@ -82,7 +82,7 @@ export class IngestKeyStore {
 
   /** Undefined when the workspace has no such key. One that is revoked already stays so since then. */
   async revoke(workspaceId: string, id: string): Promise<IngestKey | undefined> {
-    const { rows } = await this.database.pool.query<IngestKey>(
+    const { rows } = await this.database.beside.query<IngestKey>(
       `update ingest_key set revoked_at = coalesce(revoked_at, now()) where workspace_id = $1 and id = $2 returning ${columns}`,
       [workspaceId, id],
     );
@@ -91,7 +91,7 @@ export class IngestKeyStore {
 
   /** How many keys of this maker were revoked or replaced so far. */
   async countEnded(workspaceId: string, createdBy: string): Promise<number> {
-    const { rows } = await this.database.pool.query<{ n: number }>(
+    const { rows } = await this.database.beside.query<{ n: number }>(
       `select count(*)::int as n from ingest_key
        where workspace_id = $1 and created_by = $2 and (revoked_at is not null or expires_at is not null)`,
       [workspaceId, createdBy],

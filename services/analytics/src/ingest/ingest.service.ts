@@ -52,12 +52,24 @@ export interface IngestLimits {
 /** What a second lacks, the seconds beside it may have left. */
 const burstSeconds = 5;
 const bytesInFlightMax = 64 * 1024 * 1024;
+/** What of both one budget may hold, so that there is room for the others while the bus is slow. */
+const shareMax = 0.25;
 const retryAfterSeconds = 1;
+
+interface Load {
+  events: number;
+  bytes: number;
+}
+
+const add = (held: Load, { events, bytes }: Load, sign: 1 | -1): void => {
+  held.events += sign * events;
+  held.bytes += sign * bytes;
+};
 
 /** The one way in for behaviour events, whether they come over HTTP or through the graph. */
 export class IngestService {
-  private eventsInFlight = 0;
-  private bytesInFlight = 0;
+  private readonly inFlight: Load = { events: 0, bytes: 0 };
+  private readonly inFlightOf = new Map<string, Load>();
   private readonly budgets: RateLimitStore;
 
   constructor(
@@ -81,7 +93,7 @@ export class IngestService {
    * its messageId.
    */
   async accept(source: IngestSource, items: readonly IngestItem[]): Promise<Acceptance> {
-    const release = this.admit(items.length, source.bytes);
+    const release = this.admit(source.budget, { events: items.length, bytes: source.bytes });
     try {
       await this.budgets.take(source.budget, items.length);
       const { events, errors } = await this.read(source, items);
@@ -127,18 +139,22 @@ export class IngestService {
     }
   }
 
-  private admit(events: number, bytes: number): () => void {
-    // Alone, a batch is taken however large, else one over the limit would be sent again for ever.
-    const isAlone = this.eventsInFlight === 0;
-    if (!isAlone && (this.eventsInFlight + events > this.limits.eventsInFlightMax || this.bytesInFlight + bytes > bytesInFlightMax)) {
+  private admit(budget: string, load: Load): () => void {
+    const own = this.inFlightOf.get(budget) ?? { events: 0, bytes: 0 };
+    // Whoever holds nothing may always send one request, however large.
+    const isOver = own.events > 0 && !this.fits(own, load, shareMax);
+    if (isOver || !this.fits(this.inFlight, load, 1))
       throw new DomainError('SERVICE_UNAVAILABLE', 'Too many events wait for the event bus; send them again', { retryAfterSeconds });
-    }
-    this.eventsInFlight += events;
-    this.bytesInFlight += bytes;
+    this.inFlightOf.set(budget, own);
+    for (const held of [this.inFlight, own]) add(held, load, 1);
     return () => {
-      this.eventsInFlight -= events;
-      this.bytesInFlight -= bytes;
+      for (const held of [this.inFlight, own]) add(held, load, -1);
+      if (own.events === 0) this.inFlightOf.delete(budget);
     };
+  }
+
+  private fits(held: Load, load: Load, share: number): boolean {
+    return held.events + load.events <= this.limits.eventsInFlightMax * share && held.bytes + load.bytes <= bytesInFlightMax * share;
   }
 }
 

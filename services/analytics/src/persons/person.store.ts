@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
+import { DomainError } from '@pca/errors';
 import { Database } from '@pca/service-kit';
 import type pg from 'pg';
 import { NumberCache } from '../timelines/number-cache.js';
 
-const charactersMax = 16_000_000;
+/** Some 90,000 persons. */
+const cacheBytesMax = 16_000_000;
 
 /** An id that a client named. */
 export interface Identity {
@@ -27,7 +29,7 @@ export const personKey = ({ workspace, isKnown, id }: PersonTerm): string =>
 /** The persons behind the ids that clients name. */
 @Injectable()
 export class PersonStore {
-  private readonly cache = new NumberCache(charactersMax);
+  private readonly cache = new NumberCache(cacheBytesMax);
 
   constructor(private readonly database: Database) {}
 
@@ -38,15 +40,21 @@ export class PersonStore {
   async numbers(terms: Iterable<PersonTerm>): Promise<ReadonlyMap<string, number>> {
     const wanted = new Map<string, PersonTerm>();
     for (const term of terms) wanted.set(personKey(term), term);
-    return this.cache.numbers(wanted, (missing) => findOrMake(this.database.pool, missing));
+    return this.cache.numbers(wanted, (missing) => findOrMake(this.database.beside, missing));
   }
 }
 
 const findOrMake = async (pool: pg.Pool, terms: readonly PersonTerm[]): Promise<readonly number[]> => {
-  const { rows } = await pool.query<{ numbers: number[] }>('select number_persons($1, $2, $3) as numbers', [
+  const { rows } = await pool.query<{ numbers: (number | null)[] }>('select number_persons($1, $2, $3) as numbers', [
     terms.map(({ workspace }) => workspace.number),
     terms.map(({ isKnown }) => isKnown),
     terms.map(({ id }) => id),
   ]);
-  return rows[0]?.numbers ?? [];
+  return everyNumber(rows[0]?.numbers ?? [], terms.length);
+};
+
+/** SERVICE_UNAVAILABLE when one is missing: somebody was deleted between the look and the answer, and the next attempt makes them anew. */
+export const everyNumber = (numbers: readonly (number | null)[], count: number): readonly number[] => {
+  if (numbers.length === count && numbers.every((number) => number !== null)) return numbers;
+  throw new DomainError('SERVICE_UNAVAILABLE', 'An id was deleted while it was numbered');
 };

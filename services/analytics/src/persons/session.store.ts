@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '@pca/service-kit';
 import { NumberCache } from '../timelines/number-cache.js';
-import type { WorkspaceState } from './person.store.js';
+import { everyNumber, type WorkspaceState } from './person.store.js';
 
-const charactersMax = 16_000_000;
+/** Some 45,000 sessions: those that go on. */
+const cacheBytesMax = 8_000_000;
 
 export interface SessionTerm {
   readonly workspace: WorkspaceState;
@@ -18,7 +19,7 @@ export const sessionKey = ({ workspace, name }: Pick<SessionTerm, 'workspace' | 
 /** The sessions that clients name. Each belongs to the person that came with it first. */
 @Injectable()
 export class SessionStore {
-  private readonly cache = new NumberCache(charactersMax);
+  private readonly cache = new NumberCache(cacheBytesMax);
 
   constructor(private readonly database: Database) {}
 
@@ -36,11 +37,11 @@ export class SessionStore {
   }
 
   private async findOrMake(terms: readonly SessionTerm[]): Promise<readonly number[]> {
-    const { rows } = await this.database.pool.query<{ numbers: number[] }>('select number_sessions($1, $2, $3) as numbers', [
+    const { rows } = await this.database.beside.query<{ numbers: (number | null)[] }>('select number_sessions($1, $2, $3) as numbers', [
       terms.map(({ workspace }) => workspace.number),
       terms.map(({ name }) => name),
       terms.map(({ person }) => person),
     ]);
-    return rows[0]?.numbers ?? [];
+    return everyNumber(rows[0]?.numbers ?? [], terms.length);
   }
 }

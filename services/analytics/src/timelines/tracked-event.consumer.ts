@@ -7,7 +7,7 @@ import type { TimelineStore } from './timeline.store.js';
 export const trackedEventConsumer = (timelines: TimelineStore, identities: IdentityStore, poolMax: number): ConsumerDefinition => ({
   group: 'analytics.timelines',
   batchSize: 1_000,
-  // A call has a connection and, for what is new, a second one now and then: calls that had all of them would wait for each other.
+  // The other half is for those who ask.
   concurrency: Math.min(4, Math.floor(poolMax / 2)),
   // The timelines deduplicate by messageId, for longer than the bus keeps anything.
   inbox: false,

@@ -38,7 +38,7 @@ export class WorkspaceStore {
     if (known) return known;
     const found = await this.find(id);
     if (found) return found;
-    await this.database.pool.query('insert into workspace (id) values ($1) on conflict do nothing', [id]);
+    await this.database.beside.query('insert into workspace (id) values ($1) on conflict do nothing', [id]);
     const made = await this.find(id);
     if (!made) throw new Error(`The workspace ${id} could not be made`);
     return made;
@@ -47,7 +47,7 @@ export class WorkspaceStore {
   /** What campaigns announced. */
   async apply(settings: WorkspaceSettings): Promise<void> {
     const { id, timeZone, firstDayOfWeek, ipPolicy } = settings;
-    await this.database.pool.query(
+    await this.database.beside.query(
       `insert into workspace (id, time_zone, first_day_of_week, ip_policy) values ($1, $2, $3, $4)
        on conflict (id) do update set time_zone = $2, first_day_of_week = $3, ip_policy = $4`,
       [id, timeZone, firstDayOfWeek, ipPolicy],
@@ -61,7 +61,7 @@ export class WorkspaceStore {
   }
 
   private async find(id: string): Promise<Workspace | undefined> {
-    const { rows } = await this.database.pool.query<Workspace>(`select ${columns} from workspace where id = $1`, [id]);
+    const { rows } = await this.database.beside.query<Workspace>(`select ${columns} from workspace where id = $1`, [id]);
     if (rows[0]) this.known.set(id, rows[0]);
     return rows[0];
   }

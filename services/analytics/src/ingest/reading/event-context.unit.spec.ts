@@ -23,6 +23,15 @@ describe('user agents', () => {
     expect(userAgentOf('x'.repeat(100_000))).toMatchObject({ device: 'other' });
   });
 
+  // Broken by: a guess at a name, which is the client's own text: longer than a contract allows, and another context for each of them.
+  it('name nobody that is not known', () => {
+    for (const text of [`${'a'.repeat(400)}/1.0 x`, 'my-very-own-7f3a/1.0', `Mozilla/5.0 (${'z'.repeat(300)})`]) {
+      const { context } = readContext({ userAgent: text }, {}, drop);
+      expect(context).toMatchObject({ device: 'other' });
+      expect([context.browser, context.os]).toEqual([undefined, undefined]);
+    }
+  });
+
   // Broken by: taking the agent of a server's own request for the visitor's, or keeping the text.
   it("are the context's own, else those of a browser that sends", () => {
     const visitor = { userAgent: iphone, address: '203.0.113.9' };

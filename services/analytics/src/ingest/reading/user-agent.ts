@@ -13,6 +13,8 @@ export interface UserAgent {
 
 const lengthMax = 512;
 const known = new LRUCache<string, UserAgent>({ max: 5_000 });
+/** A name that Bowser knows; what it guesses is the client's own text. */
+const families = new Set(Object.values({ ...Bowser.BROWSER_MAP, ...Bowser.OS_MAP }));
 const devices = new Set<string>(['desktop', 'mobile', 'tablet', 'tv']);
 
 /** What a User-Agent says, by family: versions and the text itself are kept nowhere but in this cache. */
@@ -29,8 +31,8 @@ const parse = (text: string): UserAgent => {
   const { browser, os, platform } = Bowser.parse(text || 'unknown');
   return {
     device: (devices.has(platform.type ?? '') ? platform.type : 'other') as NonNullable<UserAgent['device']>,
-    ...(browser.name && { browser: browser.name }),
-    ...(os.name && { os: os.name }),
+    ...(families.has(browser.name ?? '') && { browser: browser.name as string }),
+    ...(families.has(os.name ?? '') && { os: os.name as string }),
     isBot: isbot(text),
   };
 };

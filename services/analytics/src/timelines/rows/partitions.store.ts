@@ -17,7 +17,7 @@ export class Partitions {
     const missing = [...days].filter((day) => !this.made.get(day)).sort((a, b) => a - b);
     for (let i = 0; i < missing.length; i += atOnceMax) {
       const some = missing.slice(i, i + atOnceMax);
-      await this.database.pool.query('select ensure_event_days($1)', [some]);
+      await this.database.beside.query('select ensure_event_days($1)', [some]);
       for (const day of some) this.made.set(day, true);
     }
   }
