@@ -129,7 +129,15 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
     const ids = await page.evaluate(() =>
       Promise.all(Array.from({ length: 30 }, () => window.client.track('large', { text: 'x'.repeat(9_000) }))),
     );
-    await page.evaluate(() => window.dispatchEvent(new Event('pagehide')));
+    const outlives = await page.evaluate(() => {
+      const { fetch } = window;
+      const asked: unknown[] = [];
+      window.fetch = (url, init) => (asked.push(init?.keepalive), fetch(url, init));
+      window.dispatchEvent(new Event('pagehide'));
+      window.fetch = fetch;
+      return asked;
+    });
+    expect(outlives).toEqual([true]);
     await expect.poll(() => server.batches.length).toBe(before + 1);
     const handedOver = server.batches[before]!;
     expect(handedOver.bytes).toBeLessThanOrEqual(60_000);
