@@ -1,14 +1,14 @@
 import { LRUCache } from 'lru-cache';
 
-/** What an entry costs beside the characters of its key, in characters. */
-const entrySize = 64;
+/** What an entry costs beside the characters of its key. */
+const entryBytes = 128;
 
 /** Numbers that stand for texts, in bounded memory; what is not there is asked for in bulk. */
 export class NumberCache {
   private readonly known: LRUCache<string, number>;
 
-  constructor(charactersMax: number) {
-    this.known = new LRUCache({ maxSize: charactersMax, sizeCalculation: (_number, key) => key.length + entrySize });
+  constructor(bytesMax: number) {
+    this.known = new LRUCache({ maxSize: bytesMax, sizeCalculation: (_number, key) => key.length + entryBytes });
   }
 
   /** The numbers of `wanted`, by key. `ask` gets what is not in memory; what has none is left out, and asked for again the next time. */
