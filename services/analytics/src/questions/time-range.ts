@@ -74,6 +74,9 @@ export const startOfDay = (day: string, timeZone: string): number => {
   return after;
 };
 
-/** The zone as Postgres knows it, which reads offsets by the sign of POSIX: `+02:00` lies west of Greenwich there. */
+/** The zone as Postgres knows it, which reads offsets by the sign of POSIX (`+02:00` lies west of Greenwich there) and wants their colon. */
 export const postgresZone = (timeZone: string): string =>
-  timeZone.replace(/^([+-])(?=\d)/, (_whole, sign: string) => (sign === '+' ? '-' : '+'));
+  timeZone.replace(
+    /^([+-])(\d\d):?(\d\d)?$/,
+    (_whole, sign: string, hours: string, minutes = '00') => `${sign === '+' ? '-' : '+'}${hours}:${minutes}`,
+  );

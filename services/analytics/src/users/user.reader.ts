@@ -19,6 +19,8 @@ export interface Sighting {
 }
 
 const aliasesMax = 1_000;
+/** As stored, of all ids of a person: of what somebody piled up, the newest is shown. */
+const traitBytesMax = 262_144;
 
 /** Which id of a person speaks for them: the first in this order. */
 const speaking = (table: string): string => `(not ${table}.is_known, ${table}.is_aliased, ${table}.id)`;
@@ -63,8 +65,12 @@ export class UserReader {
   /** In the order of `persons`; undefined for what is no canonical person of the workspace. */
   async byPersons(workspace: number, persons: readonly number[]): Promise<(User | undefined)[]> {
     const rows = await this.questions.ask<{ person: number; id: string; traits: unknown; traits_at: Date | null }>(
-      `select p.canonical as person, p.external_id as id, p.traits, p.traits_at from person p
-       where p.workspace = $1 and p.canonical = any ($2::int[]) order by ${speaking('p')}`,
+      `select person, id, case when bytes <= ${traitBytesMax} then traits end as traits, traits_at from (
+         select p.canonical as person, p.external_id as id, p.traits, p.traits_at,
+           row_number() over (partition by p.canonical order by ${speaking('p')}) as place,
+           sum(pg_column_size(p.traits)) over (partition by p.canonical order by p.traits_at desc nulls last, p.id) as bytes
+         from person p where p.workspace = $1 and p.canonical = any ($2::int[])
+       ) t where place <= ${aliasesMax + 1} order by person, place`,
       [workspace, persons],
     );
     const byPerson = Map.groupBy(rows, ({ person }) => person);
@@ -74,7 +80,7 @@ export class UserReader {
       // Nobody knows which of two that were said at the same instant came last: the speaking id's does.
       const said = [first, ...others].toReversed().sort((a, b) => Number(a.traits_at) - Number(b.traits_at));
       const traits = Object.fromEntries(said.flatMap((row) => Object.entries((row.traits ?? {}) as object)));
-      return { person, id: first.id, aliases: others.slice(0, aliasesMax).map(({ id }) => id), traits };
+      return { person, id: first.id, aliases: others.map(({ id }) => id), traits };
     });
   }
 
