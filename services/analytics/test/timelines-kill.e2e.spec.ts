@@ -13,7 +13,7 @@ import { trackedEvent } from './timelines-under-test.js';
 
 const main = join(import.meta.dirname, '../dist/main.js');
 const group = 'analytics.timelines';
-const rounds = Number(process.env['KILL_ROUNDS'] ?? 6);
+const rounds = Number(process.env['KILL_ROUNDS'] ?? 4);
 const eventsOfRound = Math.ceil(20_000 / rounds);
 let postgres: TestPostgres;
 let issuer: TestIssuer;
