@@ -78,7 +78,9 @@ describe('a running system', () => {
     expect(alpha).toMatchObject({ SERVICE_NAME: 'alpha', HOST: '127.0.0.1', ALPHA_KEY: 'for alpha', APOLLO_TELEMETRY_DISABLED: 'true' });
     expect(alpha['AUTH_JWKS_FILE']).toBe(join(system.dataDir, 'auth/jwks.json'));
     expect(edge).toMatchObject({ SUBGRAPH_ALPHA_URL: serviceOf('alpha')?.url, LOCAL_TOKEN_FILE: join(system.dataDir, 'auth/token') });
-    for (const name of ['DATABASE_URL', 'ALPHA_KEY', 'SOME_SECRET']) expect(edge).not.toHaveProperty(name);
+    expect(edge['USAGE_SALT'], 'a secret of this data folder').toMatch(/^[0-9a-f]{64}$/);
+    expect(alpha).not.toHaveProperty('USAGE_SALT');
+    for (const name of ['DATABASE_URL', 'BUS_URL', 'ALPHA_KEY', 'SOME_SECRET']) expect(edge).not.toHaveProperty(name);
     expect(alpha).not.toHaveProperty('SOME_SECRET');
   });
 

@@ -106,6 +106,9 @@ await onBothBuses((bus) => {
     const [one, again, other] = [await keyOf('shop'), await keyOf('shop'), await keyOf('other')];
     expect(one).toMatch(/^pca_wk_\S+$/);
     expect([again === one, other === one]).toEqual([true, false]);
+    expect(system.output()).toContain(
+      `curl -u $(npm run --silent ingest-key): http://localhost:${new URL(system.gatewayUrl).port}/v1/track`,
+    );
     const refused = await system.command('ingest-key', '--workspace', 'a b');
     expect(refused).toMatchObject({ code: 1, stdout: '', stderr: '"a b" is not a workspace id\n' });
   });
