@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineEvent } from './define-event.js';
+import { isSurelyTracked } from './surely-tracked.js';
 
 export const behaviourTopic = 'behaviour.events.v1';
 
@@ -66,6 +67,7 @@ export const eventTracked = defineEvent({
   description: 'Somebody did something. Other programs may publish it too, straight onto the bus.',
   schema: trackedSchema,
   key: byPerson,
+  isSurely: isSurelyTracked,
 });
 
 export const sessionStarted = defineEvent({
@@ -75,6 +77,7 @@ export const sessionStarted = defineEvent({
   description: 'A client began a session, which it names by `sessionId`. Its event is `$session_start`.',
   schema: trackedSchema,
   key: byPerson,
+  isSurely: isSurelyTracked,
 });
 
 export const sessionEnded = defineEvent({
@@ -84,6 +87,7 @@ export const sessionEnded = defineEvent({
   description: 'A client ended a session. Its event is `$session_end`.',
   schema: trackedSchema,
   key: byPerson,
+  isSurely: isSurelyTracked,
 });
 
 const identifiedSchema = z
