@@ -19,7 +19,7 @@ const lengthMax = 2_048;
 export const encodeAnalyticsId = ({ from, to, platform, currency, interval, timeZone }: AnalyticsRange): string =>
   Buffer.from(JSON.stringify({ from, to, platform, currency, interval, timeZone })).toString('base64url');
 
-/** Throws BAD_USER_INPUT for what is no such id. Clients can make ids of their own: whether the values make sense is the reader's to check. */
+/** Throws BAD_USER_INPUT for what is no such id. Clients can make ids of their own: whether the values make sense, the reader checks. */
 export const decodeAnalyticsId = (id: string): AnalyticsRange => {
   const refusal = new DomainError('BAD_USER_INPUT', 'This is no id of an Analytics');
   if (id.length > lengthMax) throw refusal;

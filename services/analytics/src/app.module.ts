@@ -5,14 +5,14 @@ import { BehaviourResolver, CampaignBehaviourResolver } from './behaviour/behavi
 import { BehaviourService } from './behaviour/behaviour.service.js';
 import { Analytics, Campaign } from './behaviour/behaviour.types.js';
 import { CampaignBehaviourReader } from './behaviour/campaign-behaviour.reader.js';
-import { Questions } from './questions/questions.js';
+import { Questions } from './questions/questions.service.js';
 import { VocabularyReader } from './questions/vocabulary.reader.js';
 import { ErasureResolver } from './erasure/erasure.resolver.js';
 import { ErasureService } from './erasure/erasure.service.js';
 import { ErasureStore } from './erasure/erasure.store.js';
 import { FeatureReader } from './features/feature.reader.js';
 import { FeatureResolver } from './features/feature.resolver.js';
-import { Freshness } from './freshness/freshness.js';
+import { Freshness } from './freshness/freshness.service.js';
 import { type IngestLimits, IngestService } from './ingest/ingest.service.js';
 import { TrackingResolver } from './ingest/tracking.resolver.js';
 import { TrackingService } from './ingest/tracking.service.js';

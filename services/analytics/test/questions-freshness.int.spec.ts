@@ -4,7 +4,7 @@ import { testPostgres, type TestPostgres } from '@pca/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openDatabase } from '../src/data-source.js';
 import { readEnv } from '../src/env.js';
-import { Freshness, timelinesGroup } from '../src/freshness/freshness.js';
+import { Freshness, timelinesGroup } from '../src/freshness/freshness.service.js';
 import { trackedEvent } from './timelines-under-test.js';
 
 let postgres: TestPostgres;

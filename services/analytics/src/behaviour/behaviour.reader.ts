@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { sessionedEvents, sessionedValues } from '../sessions/session-sql.js';
-import { Questions } from '../questions/questions.js';
+import { Questions } from '../questions/questions.service.js';
 import type { TimeRange } from '../questions/time-range.js';
 import { VocabularyReader } from '../questions/vocabulary.reader.js';
 

@@ -3,7 +3,7 @@ import { decodeAnalyticsId } from '@pca/contracts';
 import { DomainError } from '@pca/errors';
 import { type CallContext, parseInput } from '@pca/service-kit';
 import { z } from 'zod';
-import { Freshness } from '../freshness/freshness.js';
+import { Freshness } from '../freshness/freshness.service.js';
 import { WorkspaceStore } from '../workspaces/workspace.store.js';
 import { BehaviourReader } from './behaviour.reader.js';
 import type { BehaviourTotals, CampaignBehaviour } from './behaviour.types.js';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { sessionedEvents, sessionedValues } from '../sessions/session-sql.js';
 import { textKinds } from '../timelines/dictionary.js';
-import { Questions } from '../questions/questions.js';
+import { Questions } from '../questions/questions.service.js';
 import type { TimeRange } from '../questions/time-range.js';
 import { VocabularyReader } from '../questions/vocabulary.reader.js';
 
@@ -27,8 +27,8 @@ const nothing: CampaignSums = { sessions: 0, users: 0, conversions: 0, bounceRat
 const utmCampaign = `lower(d.text::json ->> 'utmCampaign')`;
 
 /**
- * A session belongs to the campaign of its first event that names one. $5 and $6 campaigns by index and name, $7 and $8 the range, $9 the code
- * of a page view, $10 those of markers, $11 those of conversions. Only sessions with an event that names one of the campaigns are looked at.
+ * A session belongs to the campaign of its first event that names one. $5 and $6 are campaigns by index and name, $7 and $8 the range, $9 the
+ * code of a page view, $10 those of markers, $11 those of conversions. Only sessions with an event that names one of the campaigns are read.
  */
 const campaignsSql = `
   with wanted as (select distinct campaign, lower(name) as name from unnest($5::int[], $6::text[]) as w (campaign, name)),

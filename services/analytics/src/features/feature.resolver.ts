@@ -3,7 +3,7 @@ import { type CallContext, CurrentCall, parseInput, RequireScope } from '@pca/se
 import { DateScalar } from '../questions/date.scalar.js';
 import { limitSchema } from '../questions/limits.js';
 import { timeRangeOf } from '../questions/time-range.js';
-import { Freshness } from '../freshness/freshness.js';
+import { Freshness } from '../freshness/freshness.service.js';
 import { WorkspaceStore } from '../workspaces/workspace.store.js';
 import { type FeatureBy, FeatureReader } from './feature.reader.js';
 import { FeatureByEnum, FeatureUsageType, PageUsageType } from './feature.types.js';

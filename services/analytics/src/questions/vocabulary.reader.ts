@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { textKinds } from '../timelines/dictionary.js';
-import { Questions } from './questions.js';
+import { Questions } from './questions.service.js';
 
 /** Names of a client's own beginning and end of a session: they bound it in time, and are neither counted as events nor features. */
 const markerNames = ['$session_start', '$session_end'];

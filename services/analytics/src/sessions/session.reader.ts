@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Questions } from '../questions/questions.js';
+import { Questions } from '../questions/questions.service.js';
 import { type Vocabulary, VocabularyReader } from '../questions/vocabulary.reader.js';
 import { textKinds } from '../timelines/dictionary.js';
 import { type Session, sessionOfRow, type SessionRow } from './session.js';

@@ -1,7 +1,7 @@
 import { Args, ID, Query, Resolver } from '@nestjs/graphql';
 import { type CallContext, CurrentCall, parseInput, RequireScope } from '@pca/service-kit';
 import { textSchema } from '../questions/limits.js';
-import { Freshness } from '../freshness/freshness.js';
+import { Freshness } from '../freshness/freshness.service.js';
 import { WorkspaceStore } from '../workspaces/workspace.store.js';
 import { SessionReader } from './session.reader.js';
 import { SessionType, sessionTypeOf } from './session.types.js';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Questions } from '../questions/questions.js';
+import { Questions } from '../questions/questions.service.js';
 import type { TimeRange } from '../questions/time-range.js';
 import { VocabularyReader } from '../questions/vocabulary.reader.js';
 import { encodeSessionId } from '../sessions/session-id.js';

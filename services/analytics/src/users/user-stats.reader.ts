@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { postgresZone } from '../questions/time-range.js';
-import { Questions } from '../questions/questions.js';
+import { Questions } from '../questions/questions.service.js';
 import { VocabularyReader } from '../questions/vocabulary.reader.js';
 import { everything, ofPersons, sessionedEvents, sessionedValues } from '../sessions/session-sql.js';
 import { textKinds } from '../timelines/dictionary.js';

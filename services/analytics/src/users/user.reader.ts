@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Questions } from '../questions/questions.js';
+import { Questions } from '../questions/questions.service.js';
 
 /** A person with all the ids they came under. */
 export interface User {

@@ -3,7 +3,7 @@ import { type CallContext, parseInput } from '@pca/service-kit';
 import { z } from 'zod';
 import { limitSchema, stepsSchema, textSchema } from '../questions/limits.js';
 import { type GivenRange, timeRangeOf } from '../questions/time-range.js';
-import { Freshness } from '../freshness/freshness.js';
+import { Freshness } from '../freshness/freshness.service.js';
 import { SessionReader } from '../sessions/session.reader.js';
 import { type SessionType, sessionTypeOf } from '../sessions/session.types.js';
 import { type Workspace, WorkspaceStore } from '../workspaces/workspace.store.js';
