@@ -14,7 +14,7 @@ import {
 const methods = ['get', 'put', 'post', 'delete', 'patch', 'head', 'options'] as const;
 const codes = Object.keys(errorCatalogue) as ErrorCode[];
 const anyStatus = [400, 401, 403, 429, 500, 502, 503, 504];
-const bodyStatus = [409, 413, 415];
+const bodyStatus = [408, 409, 413, 415];
 
 /** The REST routes that each built service describes in its dist/openapi.js, by service. */
 export const pathsOfServices = async (root: string): Promise<Map<string, ZodOpenApiPathsObject>> => {

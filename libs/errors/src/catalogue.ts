@@ -14,6 +14,7 @@ export const errorCatalogue = {
   FORBIDDEN: { status: 403, title: 'The token does not allow this', retryable: false },
   NOT_FOUND: { status: 404, title: 'No such thing in this workspace', retryable: false },
   METHOD_NOT_ALLOWED: { status: 405, title: 'This path does not answer that method', retryable: false },
+  REQUEST_TIMEOUT: { status: 408, title: 'The request did not arrive in time', retryable: true },
   CONFLICT: { status: 409, title: 'The thing has changed in the meantime', retryable: false },
   IDEMPOTENCY_KEY_REUSED: { status: 409, title: 'This idempotency key was used for another request', retryable: false },
   PAYLOAD_TOO_LARGE: { status: 413, title: 'The body is larger than the limit', retryable: false },

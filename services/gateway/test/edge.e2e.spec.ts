@@ -268,8 +268,8 @@ it('ends a request whose body does not arrive', async () => {
           ),
         );
     });
-    expect(answer).toMatch(/^HTTP\/1.1 400/);
-    expect(answer).toMatch('The body did not arrive in time');
+    expect(answer).toMatch(/^HTTP\/1.1 408/);
+    expect(answer).toMatch('"code":"REQUEST_TIMEOUT"');
     expect((await slow.graph('{ campaigns(limit: 1) { id } }')).status).toBe(200);
   } finally {
     await slow.stop();

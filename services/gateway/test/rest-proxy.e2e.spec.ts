@@ -266,7 +266,7 @@ it('ends an upload that falls silent', async () => {
   const silent = new Readable({ read: () => undefined });
   silent.push('a,b\n');
   const response = await ask('/v1/imports', { method: 'POST', body: Readable.toWeb(silent) as ReadableStream, duplex: 'half' });
-  expect([response.status, await response.json()]).toMatchObject([400, { code: 'BAD_REQUEST', detail: 'The body did not arrive in time' }]);
+  expect([response.status, await response.json()]).toMatchObject([408, { code: 'REQUEST_TIMEOUT' }]);
   silent.destroy();
 });
 

@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 export const limitBodyTime = (request: FastifyRequest, reply: FastifyReply, msMax: number): void => {
   const timer = setTimeout(() => {
     reply.header('connection', 'close');
-    sendProblem(request, reply, new DomainError('BAD_REQUEST', 'The body did not arrive in time'));
+    sendProblem(request, reply, new DomainError('REQUEST_TIMEOUT', 'The body did not arrive in time'));
   }, msMax);
   request.raw.once('close', () => clearTimeout(timer));
 };

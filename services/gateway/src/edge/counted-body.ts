@@ -3,7 +3,7 @@ import { type Readable, Transform, type TransformCallback } from 'node:stream';
 import { DomainError } from '@pca/errors';
 
 /**
- * A request's body as a stream that ends with PAYLOAD_TOO_LARGE after `bytesMax`, and with BAD_REQUEST when the client sends nothing for
+ * A request's body as a stream that ends with PAYLOAD_TOO_LARGE after `bytesMax`, and with REQUEST_TIMEOUT when the client sends nothing for
  * `silenceMsMax`. It stands between the client's connection and the service's, so that breaking one leaves the other able to answer.
  */
 export const countedBody = (source: IncomingMessage, bytesMax: number, silenceMsMax: number): Readable => {
@@ -19,7 +19,7 @@ export const countedBody = (source: IncomingMessage, bytesMax: number, silenceMs
   const timer = setTimeout(() => {
     // Silence that the service imposes is not the client's; the service has a time of its own.
     if (counted.writableNeedDrain) timer.refresh();
-    else counted.destroy(new DomainError('BAD_REQUEST', 'The body did not arrive in time'));
+    else counted.destroy(new DomainError('REQUEST_TIMEOUT', 'The body did not arrive in time'));
   }, silenceMsMax);
   source.once('close', () => {
     if (!source.complete) counted.destroy(new DomainError('BAD_REQUEST', 'The body ended before its end'));
