@@ -42,7 +42,7 @@ const shape = {
   RATE_REQUESTS_MAX: count.default(6_000).describe('Requests of one token in a window'),
   RATE_REFUSED_MAX: count
     .default(300)
-    .describe('Requests without a valid token of one address in a window; as many with a refused ingest key'),
+    .describe('Requests without a valid token of one address in a window; as many with one refused ingest key, ten times as many with any'),
   RATE_WINDOW_SECONDS: count.default(60),
   USAGE: z.stringbool().default(true).describe("Whether this gateway's own usage is published, if the environment names a bus"),
   USAGE_WORKSPACE: workspaceIdSchema.default('pca-gateway').describe('The workspace that its usage goes to'),

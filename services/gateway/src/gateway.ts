@@ -22,6 +22,9 @@ import { routeIngest } from './ingest/ingest-route.js';
 import { serveAssets } from './pages/assets.js';
 import { UsageRecorder } from './usage/usage-recorder.js';
 
+/** An address may send more refused ingest keys than one key may be refused: several programs may stand behind it. */
+const keysOfAddress = 10;
+
 /** The gateway as service-kit boots it; tests boot it the same way. Without a bus its usage is told to nobody. */
 export const gatewayDefinition = (env: GatewayEnv, urls: ReadonlyMap<string, URL>, busEnv?: BusEnv): ServiceDefinition => {
   const logger = createLogger({ name: 'gateway', level: env.LOG_LEVEL });
@@ -67,6 +70,7 @@ const openEdge = async (
   const rate = (points: number): RateLimitStore =>
     RateLimitStore.open({ points, windowSeconds: env.RATE_WINDOW_SECONDS }, env.REDIS_URL, onRedisError);
   const [admitted, refused] = [rate(env.RATE_REQUESTS_MAX), rate(env.RATE_REFUSED_MAX)];
+  const refusedKeys = rate(env.RATE_REFUSED_MAX * keysOfAddress);
   guardEdge(fastify, parts.service, {
     hosts: localMode(env) ? namesOf(env.ALLOWED_HOSTS) : undefined,
     headers,
@@ -78,7 +82,7 @@ const openEdge = async (
   if (parts.upstreams.knows('analytics'))
     await routeIngest(fastify, {
       upstream: parts.upstreams.apartFrom('analytics', 'ingest'),
-      refusals: new IngestRefusals(refused),
+      refusals: new IngestRefusals(refused, refusedKeys),
       bytesMax: env.INGEST_BYTES_MAX,
       msMax: env.REQUEST_MS_MAX,
     });
@@ -89,8 +93,7 @@ const openEdge = async (
     ownHeaders: new Set(Object.keys(headers)),
   });
   fastify.addHook('onClose', async () => {
-    admitted.close();
-    refused.close();
+    for (const store of [admitted, refused, refusedKeys]) store.close();
     await parts.graph.stop();
     await parts.upstreams.close();
   });

@@ -4,6 +4,7 @@ import { limitBodyTime } from '../edge/body-time.js';
 import { clientAddressHeader, requestHeadersFor } from '../edge/proxy-headers.js';
 import type { Upstream } from '../upstreams/upstream.js';
 import { faultOfStatus } from '../upstreams/upstream-fault.js';
+import { keyIdOf } from './ingest-key-id.js';
 import type { IngestRefusals } from './ingest-refusals.js';
 
 export interface IngestOptions {
@@ -65,14 +66,14 @@ const forward = async (
   reply: FastifyReply,
   { upstream, refusals, msMax }: IngestOptions,
 ): Promise<FastifyReply> => {
-  const { authorization } = request.headers;
-  refusals.check(request.ip, authorization);
+  const body = Buffer.isBuffer(request.body) ? request.body : undefined;
+  const keyId = keyIdOf(request.headers.authorization, body);
+  refusals.check(request.ip, keyId);
   const headers = requestHeadersFor(request.headers, request.id, activeTraceparent());
   headers[clientAddressHeader] = request.ip;
-  const body = Buffer.isBuffer(request.body) ? { body: request.body } : {};
-  const answer = await upstream.pass({ path: request.url, method: 'POST', headers, ...body }, Date.now() + msMax);
-  if (answer.status === 401) await refusals.refuse(request.ip);
-  else if (answer.status < 300) refusals.accept(authorization);
+  const answer = await upstream.pass({ path: request.url, method: 'POST', headers, ...(body && { body }) }, Date.now() + msMax);
+  if (answer.status === 401) await refusals.refuse(request.ip, keyId);
+  else if (answer.status < 300) refusals.accept(keyId);
   const fault = faultOfStatus(upstream.name, answer.status);
   if (fault && !answer.contentType.startsWith('application/problem+json')) throw fault;
   if (answer.retryAfter !== undefined) reply.header('retry-after', answer.retryAfter);
