@@ -28,6 +28,8 @@ export interface ServiceDefinition {
   /** What it consumes, with a database and a bus. Called once, when the application is made. */
   consumers?: (app: NestFastifyApplication) => readonly ConsumerDefinition[];
   bodyBytesMax?: number;
+  /** Addresses and CIDRs of proxies that tell who the client is. */
+  trustedProxies?: readonly string[];
   /** Routes and parsers that must be there before Nest's own. */
   prepare?: (app: NestFastifyApplication, health: Health) => Promise<void> | void;
   /** What its program does instead of serving, by the first argument, beside the commands that every service has. */
@@ -65,6 +67,7 @@ export const createService = async (definition: ServiceDefinition): Promise<{ ap
     verifier,
     health,
     ...(definition.bodyBytesMax && { bodyBytesMax: definition.bodyBytesMax }),
+    ...(definition.trustedProxies && { trustedProxies: definition.trustedProxies }),
   };
   const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.of(definition.module), createHttpServer(options), {
     logger: nestLogger(logger),

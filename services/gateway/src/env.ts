@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { baseEnvShape, type BusEnv, busEnvShape, parseEnv } from '@pca/service-kit';
 import { workspaceIdSchema } from '@pca/contracts';
@@ -6,6 +7,23 @@ import { z } from 'zod';
 const packageRoot = resolve(import.meta.dirname, '..');
 const count = z.coerce.number().int().positive();
 const flag = z.stringbool().optional();
+
+/** No names and no number of hops: what is believed of the client's address must be written out. */
+const isProxy = (text: string): boolean => {
+  const [address = '', bits, ...more] = text.split('/');
+  const bitsMax = isIP(address) === 4 ? 32 : 128;
+  return isIP(address) > 0 && more.length === 0 && (bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= bitsMax));
+};
+const proxies = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((one) => one.trim())
+      .filter(Boolean),
+  )
+  .pipe(z.array(z.string().refine(isProxy, 'must be addresses or CIDRs, with commas between')));
 
 const shape = {
   ...baseEnvShape,
@@ -20,6 +38,7 @@ const shape = {
     .string()
     .default('')
     .describe('Names besides the loopback ones that the Host header may hold with the local issuer, comma-separated'),
+  TRUST_PROXY: proxies.describe('Addresses and CIDRs of the proxies whose X-Forwarded-For is believed, comma-separated; default: nobody'),
   INTROSPECTION: flag.describe('Off in production unless set'),
   GRAPHIQL: flag.describe('Off in production unless set'),
   SUBGRAPH_MS_MAX: count.default(10_000).describe('Longest wait for one answer of a service, its retry included'),

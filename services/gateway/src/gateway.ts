@@ -38,6 +38,7 @@ export const gatewayDefinition = (env: GatewayEnv, urls: ReadonlyMap<string, URL
     logger,
     module: GatewayModule.of(env, parts),
     bodyBytesMax: env.BODY_BYTES_MAX,
+    trustedProxies: env.TRUST_PROXY,
     ...(bus && { bus }),
     background: () => {
       usage?.start();

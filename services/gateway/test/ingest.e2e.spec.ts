@@ -221,6 +221,47 @@ it('limits an address that makes up keys, and none that is in use there', async 
   expect(await statusesOf(5, {}, good)).toEqual({ 202: 5 });
 });
 
+const addressesSeen = (): unknown[] => seen.map(({ headers }) => headers['x-forwarded-for']);
+
+// Broken by: an address that any client can give itself, with or without proxies that are believed.
+it('believes no address that comes over a connection of somebody else than a proxy', async () => {
+  for (const TRUST_PROXY of ['', '10.0.0.0/8, ::2, 127.0.0.2']) {
+    await start({ TRUST_PROXY, RATE_REFUSED_MAX: '5' });
+    seen = [];
+    const forged = (n: number): Record<string, string> => ({
+      authorization: goodKey,
+      'x-forwarded-for': `10.0.0.${n}`,
+      'x-real-ip': '6.6.6.6',
+    });
+    for (let n = 0; n < 3; n += 1) await send('/v1/track', { ...forged(n), forwarded: 'for=6.6.6.6' });
+    expect(addressesSeen()).toEqual(Array(3).fill('127.0.0.1'));
+    const statuses: number[] = [];
+    for (let n = 0; n < 8; n += 1) statuses.push((await send('/v1/track', { ...forged(n), authorization: badKey })).status);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(2);
+    if (!TRUST_PROXY) await gateway.stop();
+  }
+});
+
+// Broken by: clients behind a proxy that are one client, a client that puts an address before its own, a limit that goes by the connection.
+it('goes by the address that trusted proxies saw', async () => {
+  await start({ TRUST_PROXY: '10.0.0.0/8,127.0.0.1', RATE_REFUSED_MAX: '5' });
+  const from = (forwarded: string): Record<string, string> => ({ authorization: goodKey, 'x-forwarded-for': forwarded });
+  await send('/v1/track', from('203.0.113.9'));
+  await send('/v1/track', from('6.6.6.6, 203.0.113.9, 10.1.2.3'));
+  await send('/v1/track', from('10.6.6.6, 203.0.113.9'));
+  await send('/v1/track', from('2001:db8::7'));
+  await send('/v1/track', { authorization: goodKey });
+  expect(addressesSeen()).toEqual(['203.0.113.9', '203.0.113.9', '203.0.113.9', '2001:db8::7', '127.0.0.1']);
+  expect(await statusesOf(8, { ...from('203.0.113.9'), authorization: badKey })).toEqual({ 401: 6, 429: 2 });
+  expect(await statusesOf(3, { ...from('203.0.113.10'), authorization: badKey })).toEqual({ 401: 3 });
+  // The edge's own limit goes by it as well: six refused tokens of one client, then none of another's are refused for it.
+  const graph = async (forwarded: string): Promise<number> =>
+    (await gateway.graph('{ campaigns(limit: 1) { id } }', {}, { authorization: 'Bearer nobody', 'x-forwarded-for': forwarded })).status;
+  const statuses: number[] = [];
+  for (let n = 0; n < 6; n += 1) statuses.push(await graph('198.51.100.1'));
+  expect([...statuses, await graph('198.51.100.2')]).toEqual([401, 401, 401, 401, 401, 429, 401]);
+});
+
 // Broken by: an answer of analytics that is made into another one, a bus that is away taken for a service that is down.
 it("hands on analytics' own refusals, however often, and says when it is away", async () => {
   await start();

@@ -18,6 +18,8 @@ export interface HttpServerOptions {
   health: Health;
   /** Largest body of a JSON request, bytes. */
   bodyBytesMax?: number;
+  /** Addresses and CIDRs of proxies whose X-Forwarded-For is believed; nobody's otherwise. */
+  trustedProxies?: readonly string[];
 }
 
 const drainMsMax = 2_000;
@@ -31,6 +33,7 @@ export const createHttpServer = (options: HttpServerOptions): FastifyAdapter => 
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: options.bodyBytesMax ?? 1_048_576,
+    ...(options.trustedProxies?.length && { trustProxy: [...options.trustedProxies] }),
     forceCloseConnections: 'idle',
     requestIdHeader: false,
     genReqId: (request: IncomingMessage) => {
