@@ -15,6 +15,7 @@ export type UserErased = z.infer<typeof userErased.schema>;
 export interface ErasureUnderTest {
   readonly service: RunningService;
   readonly database: Database;
+  readonly url: string;
   readonly bus: ServiceBus;
   token(role?: 'viewer' | 'editor' | 'owner', workspace?: string): Promise<string>;
   /** What stands in the outbox, which is empty after that, as if the bus had taken it. */
@@ -24,8 +25,8 @@ export interface ErasureUnderTest {
   finish(): Promise<void>;
   /** What it does about retentions. */
   sweep(goOn?: GoOn): Promise<void>;
-  /** The background work of a process. */
-  deletions(): Deletions;
+  /** The background work of a process, on its connections. */
+  deletions(of?: Database): Deletions;
   stop(): Promise<void>;
 }
 
@@ -48,6 +49,7 @@ export const startErasure = async (): Promise<ErasureUnderTest> => {
   return {
     service,
     database,
+    url,
     bus,
     token: (role = 'owner', workspace = 'demo') => issuer.issue({ role, workspace }),
     takeEvents: async () => {
@@ -59,7 +61,7 @@ export const startErasure = async (): Promise<ErasureUnderTest> => {
     erase: () => connected((connection) => job.work(connection, () => true)),
     finish: () => connected((connection) => job.finish(connection)),
     sweep: (goOn = () => Promise.resolve(true)) => connected((connection) => new RetentionSweep().work(connection, goOn)),
-    deletions: () => new Deletions(database, new ErasureJob(bus), new RetentionSweep(), definition.logger),
+    deletions: (of = database) => new Deletions(of, new ErasureJob(bus), new RetentionSweep(), definition.logger),
     stop: async () => {
       await service.stop();
       await bus.close();

@@ -131,33 +131,58 @@ const personSql = `
   );
   create unique index session_name on session (workspace, name);
   create index session_person on session (person);
+  -- Persons and sessions that a sweep is about to delete, unless somebody names them in the meantime.
+  create unlogged table idle_mark (
+    is_session boolean not null,
+    id int not null,
+    primary key (is_session, id)
+  );
   -- Numbers in the order of the ids, new ones for those that are not there. Sorted, so that two at once never wait in a circle; those that
   -- are there are not inserted again, because each attempt takes a number.
   create function number_persons(in_workspaces int[], in_known boolean[], in_ids text[]) returns int[]
   language plpgsql set enable_seqscan = off as $$
+  declare
+    numbers int[];
   begin
     insert into person (workspace, is_known, external_id)
     select t.workspace, t.is_known, t.id from unnest(in_workspaces, in_known, in_ids) as t (workspace, is_known, id)
     where (select p.id from person p where p.workspace = t.workspace and p.external_id = t.id and p.is_known = t.is_known) is null
     order by t.workspace, t.id, t.is_known
     on conflict do nothing;
-    return array(
+    numbers := array(
       select (select p.id from person p where p.workspace = t.workspace and p.external_id = t.id and p.is_known = t.is_known)
       from unnest(in_workspaces, in_known, in_ids) with ordinality as t (workspace, is_known, id, place) order by t.place
     );
+    delete from idle_mark where not is_session and id = any (numbers);
+    return numbers;
   end $$;
+  -- A session whose person was erased goes on as that of whoever comes with it now.
   create function number_sessions(in_workspaces int[], in_names text[], in_persons int[]) returns int[]
   language plpgsql set enable_seqscan = off as $$
+  declare
+    orphan record;
+    numbers int[];
   begin
+    for orphan in
+      select * from (
+        select t.workspace, t.name, t.person, (select s.id from session s where s.workspace = t.workspace and s.name = t.name
+          and not exists (select from person p where p.id = s.person)) as id
+        from unnest(in_workspaces, in_names, in_persons) as t (workspace, name, person)
+      ) o where o.id is not null order by o.workspace, o.name
+    loop
+      update session set person = orphan.person where id = orphan.id and not exists (select from person p where p.id = session.person);
+    end loop;
     insert into session (workspace, name, person)
     select t.workspace, t.name, t.person from unnest(in_workspaces, in_names, in_persons) as t (workspace, name, person)
     where (select s.id from session s where s.workspace = t.workspace and s.name = t.name) is null
     order by t.workspace, t.name
     on conflict do nothing;
-    return array(
+    numbers := array(
       select (select s.id from session s where s.workspace = t.workspace and s.name = t.name)
       from unnest(in_workspaces, in_names) with ordinality as t (workspace, name, place) order by t.place
     );
+    delete from idle_mark where is_session and id = any (numbers);
+    return numbers;
   end $$;
 `;
 
@@ -242,8 +267,8 @@ export class Analytics1763900000000 implements MigrationInterface {
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(`drop table event, seen_message, session, person, dictionary, tombstone, erasure, erasure_person, ingest_key, workspace,
-      inbox, consumer_group, outbox, outbox_dead, idempotency_key`);
+    await runner.query(`drop table event, seen_message, idle_mark, session, person, dictionary, tombstone, erasure, erasure_person, ingest_key,
+      workspace, inbox, consumer_group, outbox, outbox_dead, idempotency_key`);
     await runner.query('drop function code_texts, code_of, number_persons, number_sessions, ensure_event_days');
   }
 }

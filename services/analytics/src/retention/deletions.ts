@@ -47,8 +47,10 @@ export class Deletions {
     try {
       const { rows } = await connection.query<{ mine: boolean }>(`select pg_try_advisory_lock(hashtext('pca:deletions')) as mine`);
       if (!rows[0]?.mine) return;
+      // A piece takes as long as a big day takes to be read; given up, it would begin again for ever.
+      await connection.query('set statement_timeout = 0');
       await this.work(connection);
-      await connection.query(`select pg_advisory_unlock(hashtext('pca:deletions'))`);
+      await connection.query(`reset statement_timeout; select pg_advisory_unlock(hashtext('pca:deletions'))`);
     } catch (error) {
       failure = error as Error;
       throw error;
