@@ -1,4 +1,5 @@
 import { behaviourTopic, deadLetter, deadLetterTopicOf, makeEvent } from '@pca/contracts';
+import { redriveDeadRows } from '@pca/outbox';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { identityDigest } from '../src/persons/identity-digest.js';
 import { lockWorkspacesShared } from '../src/timelines/workspace-lock.js';
@@ -188,7 +189,6 @@ it('erases somebody of very many long ids', async () => {
     [ids[9]],
   );
   await eraseUser(ids[7] as string);
-  expect(await query('select name from session where name ~ $1', ['^long'])).toEqual([{ name: 'long 1' }]);
   const told = await sut.takeEvents();
   expect(told.map(({ payload }) => payload.userIds.length)).toEqual([500, 500, 201]);
   expect(told.flatMap(({ payload }) => payload.userIds).toSorted()).toEqual(ids);
@@ -299,4 +299,82 @@ it('is done when the bus has dropped its messages and its dead letters', async (
   expect(await cleanSince(39)).toBe('WAITING_FOR_BUS');
   expect(await cleanSince(41)).toBe('DONE');
   expect((await erasure(id))?.doneAt).not.toBeNull();
+});
+
+const sessionOf = async (name: string): Promise<{ user: { id: string }; events: number } | null> => {
+  const viewer = await sut.token('viewer', workspace);
+  const text = 'query ($id: ID!) { session(id: $id) { user { id } events } }';
+  const answer = await sut.service.graphql<{ session: { user: { id: string }; events: number } | null }>(viewer, text, { id: name });
+  expect(answer.errors).toEqual([]);
+  return answer.data?.session ?? null;
+};
+const sessions = async (): Promise<{ name: string; person: string | null }[]> =>
+  query(
+    `select s.name, p.external_id as person from session s join workspace w on w.number = s.workspace
+     left join person p on p.id = s.person where w.id = $1 order by 1, s.id`,
+    [workspace],
+  );
+
+// Broken by: a session that goes with who began it, one that stays with nobody's name, a look at the wrong days or at days without their events.
+it('leaves a session in which others did something to one of them', async () => {
+  const day = (n: number): string => `2026-0${1 + Math.floor(n / 28)}-${String(1 + (n % 28)).padStart(2, '0')}T23:00:00Z`;
+  await append(
+    { userId: 'gil', sessionId: 'shared', timestamp: day(3) },
+    { userId: 'gil', sessionId: 'alone', timestamp: day(3) },
+    { userId: 'gil', sessionId: 'before', timestamp: day(30) },
+    { userId: 'gil', sessionId: 'going on', timestamp: day(31) },
+  );
+  await append(
+    { userId: 'hal', sessionId: 'shared', timestamp: day(4) },
+    { userId: 'hal', sessionId: 'shared', timestamp: day(3) },
+    { userId: 'ida', sessionId: 'before', timestamp: day(29) },
+    { userId: 'hal', sessionId: 'going on', timestamp: day(31) },
+  );
+  const began = await sessions();
+  expect(new Set(began.map(({ person }) => person)), 'all are those of who began them').toEqual(new Set(['gil']));
+  await eraseUser('gil');
+  await append({ userId: 'ida', sessionId: 'going on', timestamp: day(31) });
+  expect((await sessionOf('going on'))?.events, 'whoever goes on takes it over at once').toBe(2);
+  await sut.erase();
+  await append({ userId: 'hal', sessionId: 'shared', timestamp: day(4) });
+  expect(await sessions()).toEqual([
+    { name: 'before', person: 'ida' },
+    { name: 'going on', person: 'ida' },
+    { name: 'shared', person: 'hal' },
+  ]);
+  expect(await sessionOf('shared')).toEqual({ user: { id: 'hal' }, events: 3 });
+  expect(await sessionOf('before')).toEqual({ user: { id: 'ida' }, events: 1 });
+  expect(await sessionOf('alone')).toBeNull();
+});
+
+// Broken by: erasures that hold a connection each while they wait, so that the writer who is in their way gets no second one.
+it('erases many at once beside writers', async () => {
+  const ids = Array.from({ length: 30 }, (_, i) => `many ${i}`);
+  await append(...ids.map((userId) => ({ userId })));
+  const asked = ids.map((id) => eraseUser(id));
+  const written = ids.map((id) => append({ userId: `beside ${id}`, sessionId: `beside ${id}` }));
+  const requests = await Promise.all(asked);
+  expect(new Set(requests.map(({ id }) => id)).size).toBe(ids.length);
+  await Promise.all(written);
+  await sut.erase();
+  expect((await storedEvents(stores, workspace)).map(({ person }) => person).toSorted()).toEqual(
+    ids.map((id) => `beside ${id}`).toSorted(),
+  );
+});
+
+// Broken by: an erasure that is called clean while its ids lie among what could not be published, or go from there to the outbox again.
+it('is not through while its message lies among the dead ones', async () => {
+  await append({ userId: 'nan' });
+  const { id } = await eraseUser('nan');
+  await query(`with dead as (delete from outbox returning id, enqueued_at, topic, message)
+    insert into outbox_dead (id, enqueued_at, topic, message, reason) select id, enqueued_at, topic, message, 'too long' from dead`);
+  const stateAfterATurn = async (): Promise<string | undefined> => {
+    await sut.erase();
+    return (await erasure(id))?.state;
+  };
+  expect(await stateAfterATurn()).toBe('ERASING');
+  expect(await redriveDeadRows(sut.database.pool)).toBe(1);
+  expect(await stateAfterATurn(), 'enqueued later than the request').toBe('ERASING');
+  await sut.takeEvents();
+  expect(await stateAfterATurn()).toBe('WAITING_FOR_BUS');
 });

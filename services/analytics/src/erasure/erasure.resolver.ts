@@ -8,8 +8,12 @@ registerEnumType(ErasureStateEnum, {
   name: 'ErasureState',
   valuesMap: {
     ERASING: { description: 'Nothing of the person is to be found any more; what is stored of them is being deleted' },
-    WAITING_FOR_BUS: { description: 'Nothing is stored any more; the bus still keeps what was sent, which stays out' },
-    DONE: { description: 'The bus has dropped it too' },
+    WAITING_FOR_BUS: {
+      description:
+        'Their ids, traits, events and sessions are deleted; the bus still keeps what was sent, which stays out. Texts that events share stay, ' +
+        'without a link to anybody: names of events and properties, pages, resources, contexts with their utm parameters. So do digests of the ids',
+    },
+    DONE: { description: 'The bus has dropped it too. The shared texts and the digests stay' },
   },
 });
 

@@ -26,8 +26,6 @@ const columns = `e.id, e.state, e.requested_at as "requestedAt", e.requested_by 
 
 /** Ids of one statement and one event: 768 kB of the longest ids still fit into a message of the bus. */
 export const idsAtOnceMax = 500;
-/** Sessions that go in the transaction of the request: those that may still go on. What is older goes in the background. */
-const sessionsAtOnceMax = 100_000;
 /** Whoever writes waits behind a lock that is waited for. */
 const lockWait = '5s';
 
@@ -96,17 +94,6 @@ export class ErasureStore {
        )
        select is_known as "isKnown", external_id as id from gone`,
       [erasure, workspace, canonical, erasedAt],
-    );
-  }
-
-  /** Takes the sessions that may still go on, so that an event that comes under the same name begins a new one. */
-  async takeSessions(transaction: Transaction, erasure: string): Promise<void> {
-    await transaction.query(
-      `delete from session where id in (
-         select s.id from erasure_person p join session s on s.person = p.person where p.erasure = $1
-         order by s.id desc limit ${sessionsAtOnceMax}
-       )`,
-      [erasure],
     );
   }
 
