@@ -48,6 +48,9 @@ const shape = {
   REQUEST_MS_MAX: count.default(30_000).describe('Longest time of one request, REST routes with a limit of their own excepted'),
   BODY_BYTES_MAX: count.default(1_048_576).describe('Largest body'),
   INGEST_BYTES_MAX: count.default(524_288).describe('Largest body of the routes that take behaviour events'),
+  INGEST_HELD_BYTES_MAX: count
+    .default(67_108_864)
+    .describe('Bodies of behaviour events held at once, those that have yet to arrive included; a quarter for one address'),
   IMPORT_BYTES_MAX: count.default(2_147_483_648).describe('Largest body of /v1/imports, which is streamed'),
   IMPORT_MS_MAX: count.default(600_000).describe('Longest silence while an import is under way'),
   QUERY_DEPTH_MAX: count.default(12),

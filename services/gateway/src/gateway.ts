@@ -17,6 +17,7 @@ import { restRoutes } from './edge/rest-routes.js';
 import { apiHeaders } from './edge/security-headers.js';
 import { type GatewayEnv, localMode } from './env.js';
 import { routeGraph } from './graph/graph-route.js';
+import { HeldBodies } from './ingest/held-bodies.js';
 import { IngestRefusals } from './ingest/ingest-refusals.js';
 import { routeIngest } from './ingest/ingest-route.js';
 import { serveAssets } from './pages/assets.js';
@@ -84,6 +85,7 @@ const openEdge = async (
     await routeIngest(fastify, {
       upstream: parts.upstreams.apartFrom('analytics', 'ingest'),
       refusals: new IngestRefusals(refused, refusedKeys),
+      held: new HeldBodies(env.INGEST_HELD_BYTES_MAX, env.INGEST_BYTES_MAX),
       bytesMax: env.INGEST_BYTES_MAX,
       msMax: env.REQUEST_MS_MAX,
     });

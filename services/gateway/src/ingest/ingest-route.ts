@@ -4,12 +4,14 @@ import { limitBodyTime } from '../edge/body-time.js';
 import { clientAddressHeader, requestHeadersFor } from '../edge/proxy-headers.js';
 import type { Upstream } from '../upstreams/upstream.js';
 import { faultOfStatus } from '../upstreams/upstream-fault.js';
+import type { HeldBodies } from './held-bodies.js';
 import { keyIdOf } from './ingest-key-id.js';
 import type { IngestRefusals } from './ingest-refusals.js';
 
 export interface IngestOptions {
   upstream: Upstream;
   refusals: IngestRefusals;
+  held: HeldBodies;
   bytesMax: number;
   /** Longest time of one request. */
   msMax: number;
@@ -49,7 +51,12 @@ export const routeIngest = async (fastify: FastifyInstance, options: IngestOptio
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
     scope.addHook('onRequest', (request, reply, next) => {
       reply.headers(crossOriginHeaders);
-      if (request.method === 'POST') limitBodyTime(request, reply, options.msMax);
+      // Who is gone already sends nothing more, and would never give its room back.
+      if (request.method === 'POST' && !reply.raw.destroyed) {
+        // Until its answer is through: it is also held while analytics is waited for.
+        reply.raw.once('close', options.held.hold(request.ip, lengthOf(request)));
+        limitBodyTime(request, reply, options.msMax);
+      }
       next();
     });
     const config = { ownAuthentication: true };
@@ -60,6 +67,9 @@ export const routeIngest = async (fastify: FastifyInstance, options: IngestOptio
     done();
   });
 };
+
+const lengthOf = ({ headers }: ServiceRequest): number | undefined =>
+  headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : undefined;
 
 const forward = async (
   request: ServiceRequest,
