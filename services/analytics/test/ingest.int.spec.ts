@@ -96,9 +96,17 @@ describe('the calls', () => {
     const context = { consent: { categoryPreferences: { analytics: false } } };
     expect(await answer(post('/v1/track', event({ messageId: 'no', context })))).toEqual([202, { accepted: 1, errors: [] }]);
     expect(await errorOf([{ type: 'page', ...event({ messageId: 'no', context: { doNotTrack: true } }) }])).toEqual([]);
-    expect((await sut.published()).has('no')).toBe(false);
+    // A batch says it for all of its events, but for those that say otherwise.
+    const said = [event({ messageId: 'no' }), event({ messageId: 'yes', context: { doNotTrack: false } })].map((each) => ({
+      type: 'track',
+      ...each,
+    }));
+    expect((await answer(post('/v1/batch', { batch: said, context: { doNotTrack: true } })))[1]).toEqual({ accepted: 2, errors: [] });
+    expect([(await sut.published()).has('no'), (await sut.published()).has('yes')]).toEqual([false, true]);
+    const large = { padding: 'x'.repeat(40_000) };
+    expect((await answer(post('/v1/batch', { batch: said, context: large })))[0]).toBe(413);
     const metrics = await (await fetch(`${sut.service.url}/metrics`)).text();
-    expect(metrics).toMatch(/pca_ingest_events_total\{outcome="withheld".*\} 2/);
+    expect(metrics).toMatch(/pca_ingest_events_total\{outcome="withheld".*\} 3/);
   });
 
   // Broken by: an address in full on the bus, or by a server's own agent and address taken for a visitor's.

@@ -5,7 +5,7 @@ import type { IngestKeyService } from '../ingest-keys/ingest-key.service.js';
 import type { IngestKey } from '../ingest-keys/ingest-key.store.js';
 import type { Acceptance, IngestItem, IngestService } from './ingest.service.js';
 import { isObject, type Visitor } from './reading/event-context.js';
-import { ingestLimits } from './reading/event-limits.js';
+import { checkEventSize, ingestLimits } from './reading/event-limits.js';
 import { type EventType, eventTypes } from './reading/read-event.js';
 
 /**
@@ -82,12 +82,21 @@ const parseBody = (text: string): Record<string, unknown> => {
   return body;
 };
 
-const batchOf = ({ batch }: Record<string, unknown>): IngestItem[] => {
+/** What the batch says of its context holds for each event that does not say otherwise: a refusal of consent above all. */
+const batchOf = ({ batch, context }: Record<string, unknown>): IngestItem[] => {
   if (!Array.isArray(batch)) throw new DomainError('BAD_USER_INPUT', 'batch is an array of events');
   if (batch.length > ingestLimits.batchEvents) {
     throw new DomainError('PAYLOAD_TOO_LARGE', `A batch has at most ${ingestLimits.batchEvents} events, not ${batch.length}`);
   }
-  return batch.map((event: unknown) => ({ type: isObject(event) ? event['type'] : undefined, event }));
+  // It is copied to each of them, so it is no larger than one of them.
+  if (isObject(context)) checkEventSize(context);
+  const events: unknown[] = isObject(context) ? batch.map((event: unknown) => withContext(event, context)) : batch;
+  return events.map((event) => ({ type: isObject(event) ? event['type'] : undefined, event }));
+};
+
+const withContext = (event: unknown, context: Record<string, unknown>): unknown => {
+  if (!isObject(event) || (event['context'] !== undefined && !isObject(event['context']))) return event;
+  return { ...event, context: { ...context, ...event['context'] } };
 };
 
 /** A browser names its origin; what a server says of itself says nothing of the visitor. */
