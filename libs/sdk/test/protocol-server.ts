@@ -13,6 +13,7 @@ export interface ReceivedBatch {
 }
 
 export type Reply =
+  /** A status of 4xx is a problem of our server unless the headers say otherwise. */
   | { status: number; headers?: Record<string, string>; body?: unknown }
   /** Never answers. */
   | 'hang'
@@ -61,7 +62,11 @@ export const startProtocolServer = async (): Promise<ProtocolServer> => {
     if (typeof reply === 'string') request.socket.destroy();
     else
       response
-        .writeHead(reply.status, { ...cors, 'content-type': 'application/json', ...reply.headers })
+        .writeHead(reply.status, {
+          ...cors,
+          'content-type': reply.status < 400 ? 'application/json' : 'application/problem+json; charset=utf-8',
+          ...reply.headers,
+        })
         .end(JSON.stringify(reply.body ?? {}));
   };
   const http = createServer((request, response) => {

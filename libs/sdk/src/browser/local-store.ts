@@ -19,6 +19,8 @@ export class LocalStore implements Store {
   readonly #onFault: (reason: string) => void;
   readonly #storage = theLocalStorage();
   readonly #memory = new Map<string, string>();
+  /** Of events by their keys, which never change: asking for the size does not read what is known already. */
+  #lengths = new Map<string, number>();
   #isReported = false;
 
   constructor(name: string, onFault: (reason: string) => void) {
@@ -37,6 +39,7 @@ export class LocalStore implements Store {
 
   add(id: string, event: string): void {
     this.#set(this.#eventPrefix + id, event);
+    this.#lengths.set(this.#eventPrefix + id, event.length);
   }
 
   remove(ids: readonly string[]): void {
@@ -52,7 +55,9 @@ export class LocalStore implements Store {
 
   size(): { count: number; characters: number } {
     const keys = this.#keys(this.#eventPrefix);
-    return { count: keys.length, characters: keys.reduce((sum, key) => sum + (this.#get(key)?.length ?? 0), 0) };
+    // Other tabs add and remove too: what is not there any more is forgotten.
+    this.#lengths = new Map(keys.map((key) => [key, this.#lengths.get(key) ?? this.#get(key)?.length ?? 0]));
+    return { count: keys.length, characters: [...this.#lengths.values()].reduce((sum, length) => sum + length, 0) };
   }
 
   clear(keep: string): void {

@@ -24,5 +24,4 @@ export const pageContext = (): Properties => ({
   campaign: campaign(new URLSearchParams(location.search)),
   locale: navigator.language,
   timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-  screen: { width: screen.width, height: screen.height },
 });

@@ -17,6 +17,8 @@ interface Answer {
   /** 0 when there was none. */
   status: number;
   retryAfterMs: number;
+  /** Whether it is from our server: proxies and firewalls on the way speak for themselves. */
+  isOurs: boolean;
   text: string;
 }
 
@@ -31,6 +33,14 @@ const itemErrors = (text: string): ItemError[] => {
     return (JSON.parse(text) as { errors: (ItemError | null)[] }).errors.filter((item) => item !== null);
   } catch {
     return [];
+  }
+};
+
+const hasCode = (text: string): boolean => {
+  try {
+    return typeof (JSON.parse(text) as { code?: unknown } | null)?.code === 'string';
+  } catch {
+    return false;
   }
 };
 
@@ -66,24 +76,24 @@ export class Sender {
     else if (!this.#timer) this.#wakeIn(delayMs, false);
   }
 
-  /** See `Client.flush`. Callers at the same time share one run. */
-  flush(): Promise<boolean> {
+  /** See `Client.flush`. Callers at the same time share one run. @param isRetry by itself, after a failure. */
+  flush(isRetry = false): Promise<boolean> {
     if (this.#sending) return this.#sending;
     this.#stopTimer();
     // Later, because a run that ends takes this promise away again.
-    this.#sending = Promise.resolve().then(() => this.#network.exclusively(() => this.#drain()));
+    this.#sending = Promise.resolve().then(() => this.#network.exclusively(() => this.#drain(isRetry)));
     return this.#sending;
   }
 
   /** The network is back: what failed before says nothing about now. */
   networkIsBack(): void {
-    this.#failures = 0;
+    this.#hasAnswer();
     void this.flush();
   }
 
   /**
-   * The page may go away: hands over what fits. It stays in the queue, because nobody may be there to read the answer; whoever sends it again
-   * sends the same messageId, which the server counts once.
+   * The page may go away: hands over what fits. It stays in the queue, because nobody may be there to read the answer; whoever sends it
+   * again sends the same messageId, which the server counts once.
    */
   pageIsHidden(): void {
     if (!this.#consent.given() || this.#pauseMs()) return;
@@ -107,8 +117,10 @@ export class Sender {
     this.#stopTimer();
   }
 
-  async #drain(): Promise<boolean> {
+  async #drain(isRetry: boolean): Promise<boolean> {
     let countMax: number = limits.batchEvents;
+    const { leftMs } = this.#backOff();
+    if (isRetry && leftMs) return this.#done(false, leftMs);
     for (;;) {
       if (!this.#consent.given()) return this.#done(true);
       const pauseMs = this.#pauseMs();
@@ -118,7 +130,7 @@ export class Sender {
       const answer = await this.#post(batch, false);
       // Some proxy on the way takes less than the server.
       if (answer.status === 413 && batch.ids.length > 1) countMax = batch.ids.length >> 1;
-      else if (!this.#settle(batch, answer)) return this.#done(false, retryDelayMs(++this.#failures, Math.random()));
+      else if (!this.#settle(batch, answer)) return this.#done(false, this.#backOffMore());
     }
   }
 
@@ -130,8 +142,10 @@ export class Sender {
   }
 
   /** Whether the batch is done with, for better or worse. */
-  #settle(batch: Batch, { status, text, retryAfterMs: waitMs }: Answer): boolean {
-    if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
+  #settle(batch: Batch, { status, text, isOurs, retryAfterMs: waitMs }: Answer): boolean {
+    const refuses = status >= 400 && status < 500 && status !== 408 && status !== 429;
+    // 413 is here when the event is alone: whoever finds it too large would stop all that wait behind it.
+    if (refuses && (isOurs || status === 413)) {
       this.#queue.drop(batch, 'REFUSED', `The server answered ${status}: ${text.slice(0, 200)}`, status);
     } else if (status === 202) {
       for (const { index, code, message } of itemErrors(text)) {
@@ -145,7 +159,7 @@ export class Sender {
       void this.#store.saved();
       return false;
     }
-    this.#failures = 0;
+    this.#hasAnswer();
     return true;
   }
 
@@ -161,9 +175,11 @@ export class Sender {
         signal: AbortSignal.timeout(this.#options.requestTimeoutMs ?? 30_000),
       });
       const waitMs = retryAfterMs(response.headers.get('retry-after'), Date.now());
-      return { status: response.status, retryAfterMs: waitMs, text: await response.text() };
+      const text = await response.text();
+      const isProblem = !!response.headers.get('content-type')?.startsWith('application/problem+json');
+      return { status: response.status, retryAfterMs: waitMs, isOurs: isProblem && hasCode(text), text };
     } catch {
-      return { status: 0, retryAfterMs: 0, text: '' };
+      return { status: 0, retryAfterMs: 0, isOurs: false, text: '' };
     }
   }
 
@@ -182,10 +198,34 @@ export class Sender {
     return leftMs > 0 && leftMs <= limits.retryAfterMs * 1.1 ? leftMs : 0;
   }
 
+  /**
+   * Of all that share the store: if each tab had one of its own, a server that is away would be tried as many times. Who retries first
+   * does so for all, and the others find here what became of it.
+   */
+  #backOff(): { failures: number; leftMs: number } {
+    const [failures = 0, atMs = 0] = (this.#store.read('retry') ?? '').split(' ').map(Number);
+    const leftMs = atMs - Date.now();
+    return { failures: failures || 0, leftMs: leftMs > 0 && leftMs <= limits.retryLastMs ? leftMs : 0 };
+  }
+
+  #backOffMore(): number {
+    this.#failures = Math.max(this.#failures, this.#backOff().failures) + 1;
+    const delayMs = retryDelayMs(this.#failures, Math.random());
+    // The person may have said no while the answer was on its way: then nothing is stored.
+    if (this.#consent.given()) this.#store.write('retry', `${this.#failures} ${Date.now() + delayMs}`);
+    void this.#store.saved();
+    return delayMs;
+  }
+
+  #hasAnswer(): void {
+    this.#failures = 0;
+    if (this.#store.read('retry')) this.#store.write('retry', undefined);
+  }
+
   #wakeIn(delayMs: number, isRetry: boolean): void {
     this.#stopTimer();
     if (this.#closed) return;
-    this.#timer = setTimeout(() => void this.flush(), delayMs);
+    this.#timer = setTimeout(() => void this.flush(isRetry), delayMs);
     // Node: a program that is at its end stays for the first try, and not for a server that is away. A browser's timer is a number.
     if (isRetry) (this.#timer as { unref?: () => void }).unref?.();
   }

@@ -28,7 +28,6 @@ export interface Platform {
 
 type Content = Pick<AnalyticsEvent, 'type'> & Partial<AnalyticsEvent>;
 
-const library = { name: '@pca/sdk', version: '0.1.0' };
 const isId = (value: unknown): boolean => typeof value === 'string' && value !== '';
 
 /** The client on any platform. */
@@ -129,7 +128,7 @@ export class TrackingClient implements Client {
   }
 
   #complete(content: Content, messageId: string, nowMs: number, options: EventOptions): AnalyticsEvent {
-    const found: Properties = { ...this.#platform.context(), ...this.#options.context, library, ...options.context };
+    const found: Properties = { ...this.#platform.context(), ...this.#options.context, ...options.context };
     const session = options.timestamp ? undefined : this.#identity?.session(nowMs, found['campaign']);
     return {
       userId: options.userId ?? this.#identity?.userId,

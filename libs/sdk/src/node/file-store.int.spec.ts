@@ -147,6 +147,21 @@ describe('the folder of queues', () => {
     expect(ids(living)).toEqual([own]);
   });
 
+  // Broken by: an event acknowledged into a file that another process has read and unlinked, while this one was stopped for minutes.
+  it('acknowledges nothing into a file that was taken from the living', async () => {
+    const stopped = makeStore();
+    const [name] = files();
+    const first = await add(stopped, 'first');
+    const longAgo = new Date(Date.now() - 5 * 60_000 - 1_000);
+    utimesSync(join(folder, name!), longAgo, longAgo);
+    renameSync(join(folder, name!), join(folder, `${process.ppid}-${name!}`));
+    expect(ids(makeStore())).toEqual([first]);
+    const second = await add(stopped, 'second');
+    leave(stopped, name);
+    expect(ids(makeStore())).toEqual([first, second]);
+    expect(faults).toEqual([]);
+  });
+
   // Broken by: pids that are used again: after a restart of a container everything is pid 1, elsewhere another program has it.
   it('knows a file of a process before it that had its pid, and one that nobody has touched for long', async () => {
     const [earlier, other] = [uuidv7(), uuidv7()];

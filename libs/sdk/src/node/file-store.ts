@@ -1,5 +1,5 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
-import { type FileHandle, open, rename } from 'node:fs/promises';
+import { closeSync, constants, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { type FileHandle, open, rename, stat } from 'node:fs/promises';
 import { MemoryStore } from './memory-store.js';
 import type { QueueFolder } from './queue-folder.js';
 
@@ -22,6 +22,7 @@ export class FileStore extends MemoryStore {
   #characters = 0;
   /** What stands in the file is not what stands here. */
   #isStale = false;
+  #isTold = false;
   #writing = Promise.resolve();
 
   /** @throws when the folder cannot be written. */
@@ -119,18 +120,34 @@ export class FileStore extends MemoryStore {
     try {
       const live = this.size().characters;
       if (this.#isStale || (this.#characters > rewriteCharacters && this.#characters > 2 * live)) await this.#rewrite();
-      if (!this.#pending) return;
-      const text = this.#pending;
+      if (this.#pending && !(await this.#append())) await this.#rewrite();
+      this.#isTold = false;
+    } catch (error) {
+      // Memory has it all; the next one to save tries to write it anew. Until then the fault is told once.
+      if (!this.#isTold) this.#onFault(String(error));
+      this.#isTold = true;
+      this.#isStale = true;
       this.#pending = '';
-      this.#file ??= await open(this.#path, 'a');
+    }
+  }
+
+  /**
+   * Whether the file is still in its place afterwards. A process that was stopped for minutes may have lost it to another, which has read
+   * it already: then what is appended stands where nobody looks.
+   */
+  async #append(): Promise<boolean> {
+    const text = this.#pending;
+    this.#pending = '';
+    try {
+      this.#file ??= await open(this.#path, constants.O_WRONLY | constants.O_APPEND);
       await this.#file.appendFile(text);
       await this.#file.datasync();
       this.#characters += text.length;
+      const [own, there] = await Promise.all([this.#file.stat(), stat(this.#path)]);
+      return own.ino === there.ino && own.dev === there.dev;
     } catch (error) {
-      // Memory has it all; the next one to save tries to write it anew. Until then the fault is told once.
-      if (!this.#isStale) this.#onFault(String(error));
-      this.#isStale = true;
-      this.#pending = '';
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+      throw error;
     }
   }
 

@@ -204,6 +204,43 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
     await expect.poll(() => stored(first)).toEqual([]);
   });
 
+  // Broken by: a back-off of each tab by itself, so that a server that is away has as many tries as there are tabs.
+  it('is tried again by one tab for all', async () => {
+    down('turns');
+    const tries = (): number => server.batches.filter(({ writeKey }) => writeKey === 'turns').length;
+    const pages = [];
+    for (let tab = 0; tab < 3; tab++) pages.push(await open('turns', { flushIntervalMs: never }));
+    const ids = await track(pages[0]!, ['waits']);
+    for (const page of pages) expect(await page.evaluate(() => window.client.flush())).toBe(false);
+    const failedMs = performance.now();
+    server.reply = undefined;
+    await expect.poll(() => server.ids('turns'), { timeout: 10_000 }).toEqual(ids);
+    // The third failure in a row asks for 2 to 4 seconds, the first one of a tab for 1 at most.
+    expect(performance.now() - failedMs).toBeGreaterThanOrEqual(1_500);
+    for (const page of pages) expect(await page.evaluate(() => window.client.flush())).toBe(true);
+    expect(tries()).toBe(4);
+  });
+
+  // Broken by: a size that reads all events that wait each time that one is added.
+  it('knows its size without reading what waits', async () => {
+    down('size');
+    const page = await open('size', { flushIntervalMs: never });
+    await track(page, numbered('before', 200));
+    const read = await page.evaluate(async () => {
+      const original = Storage.prototype.getItem;
+      let reads = 0;
+      Storage.prototype.getItem = function (key) {
+        if (key.includes(':e:')) reads++;
+        return original.call(this, key);
+      };
+      await Promise.all(Array.from({ length: 50 }, () => window.client.track('counted')));
+      Storage.prototype.getItem = original;
+      return reads;
+    });
+    expect(read).toBe(0);
+    await page.evaluate(() => window.client.optOut());
+  });
+
   // Broken by: a lock that is only there on secure pages, or crypto.randomUUID, which is so too.
   it('works on a page without https, where two tabs may send the same event, which counts once', async () => {
     const [first, second] = [await open('insecure', {}, 'plain.test'), await open('insecure', {}, 'plain.test')];

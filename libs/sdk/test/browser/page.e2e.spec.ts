@@ -85,8 +85,6 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
         campaign,
         locale: expect.any(String),
         timezone: expect.any(String),
-        screen: { width: expect.any(Number), height: expect.any(Number) },
-        library: { name: '@pca/sdk', version: expect.any(String) },
         app: 'shop',
       },
     });
