@@ -1,5 +1,6 @@
 import { behaviourTopic, deadLetter, deadLetterTopicOf, makeEvent } from '@pca/contracts';
 import { redriveDeadRows } from '@pca/outbox';
+import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { identityDigest } from '../src/persons/identity-digest.js';
 import { lockWorkspacesShared } from '../src/timelines/workspace-lock.js';
@@ -351,7 +352,17 @@ it('leaves a session in which others did something to one of them', async () => 
 it('erases many at once beside writers', async () => {
   const ids = Array.from({ length: 30 }, (_, i) => `many ${i}`);
   await append(...ids.map((userId) => ({ userId })));
+  const writer = await sut.database.pool.connect();
+  await writer.query('begin');
+  await lockWorkspacesShared(writer, [(await stores.workspaces.get(workspace)).number]);
   const asked = ids.map((id) => eraseUser(id));
+  await someoneWaits();
+  // Asked after them, through the same door, and answered while they wait.
+  for (let i = 0; i < ids.length; i++) expect(await erasure(uuidv7())).toBeNull();
+  expect(await query("select from pg_locks where not granted and locktype = 'advisory'")).toHaveLength(1);
+  expect(sut.database.pool.waitingCount).toBe(0);
+  await writer.query('rollback');
+  writer.release();
   const written = ids.map((id) => append({ userId: `beside ${id}`, sessionId: `beside ${id}` }));
   const requests = await Promise.all(asked);
   expect(new Set(requests.map(({ id }) => id)).size).toBe(ids.length);
