@@ -203,7 +203,7 @@ it('limits an address whose keys are refused, and nobody else', async () => {
   expect(refused.status).toBe(401);
 });
 
-// Broken by: an address that is silenced as a whole by one bad key, a key in the body that is not looked at, a key that is looked at there alone.
+// Broken by: an address that is silenced as a whole by one bad key, a key in the body that is not looked at, one looked at there alone.
 it('lets other keys of an address on whose key is refused', async () => {
   await start({ RATE_REFUSED_MAX: '5' });
   expect(await statusesOf(20, {}, () => '{"writeKey":"bad","batch":[]}')).toEqual({ 401: 6, 429: 14 });
