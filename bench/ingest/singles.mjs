@@ -2,6 +2,7 @@ import { ms, printTable, quantile } from '../lib/measure.mjs';
 import { runLeg } from './leg.mjs';
 import { startSystem } from './system.mjs';
 
+const stages = ['load', 'gateway', 'analytics', 'postgres', 'broker'];
 const callers = 16;
 const eventsMax = 20_000;
 const warmUp = 5_000;
@@ -32,19 +33,21 @@ export const measureSingles = async (place, { chosen, events: wanted, rounds, ga
       results.get(name).map((result) => result[field]),
       0.5,
     );
-  console.log(`\n${events.toLocaleString('en-US')} events one by one by ${callers} clients, medians of ${rounds} rounds\n`);
+  const cpu = (name, stage) =>
+    quantile(
+      results.get(name).map((result) => result.cpu[stage] ?? 0),
+      0.5,
+    );
+  console.log(
+    `\n${events.toLocaleString('en-US')} events one by one by ${callers} clients, medians of ${rounds} rounds; CPU in seconds for 100,000\n`,
+  );
   printTable(
-    ['', 'events/s', 'p50', 'p95', 'fresh after p50', 'p95', 'CPU s for 1,000'],
+    ['', 'events/s', 'p50', 'p95', 'fresh after p50', 'p95', ...stages],
     names.map((name) => [
       `ours, BUS=${name}`,
       Math.round(part(name, 'rate')).toLocaleString('en-US'),
       ...['p50Ms', 'p95Ms', 'freshP50Ms', 'freshP95Ms'].map((field) => ms(part(name, field))),
-      (
-        quantile(
-          results.get(name).map(({ cpu }) => Object.values(cpu).reduce((sum, each) => sum + each, 0)),
-          0.5,
-        ) / 100
-      ).toFixed(2),
+      ...stages.map((stage) => cpu(name, stage).toFixed(1)),
     ]),
   );
   console.log();
