@@ -1,6 +1,7 @@
-// Behaviour events over HTTP, through the gateway to analytics, durable and deduplicated, until they can be queried; beside one connection's COPY
-// of the same events (floor) and a server that inserts one row a request (peer). Rates, CPU by stage, freshness, bytes.
-//   npm run bench -- ingest [--part batches,singles,growth] [--only floor,peer,postgres,kafka] [--events 200000] [--rounds 3] [--growth 1000000]
+// Behaviour events over HTTP, through the gateway to analytics, durable and deduplicated, until they can be queried; beside one connection's
+// COPY of the same events (floor) and a server that inserts one row a request (peer). Rates, CPU by stage, freshness, bytes.
+//   npm run bench -- ingest [--part batches,singles,growth] [--only floor,peer,postgres,kafka] [--events 200000] [--rounds 3]
+//     [--growth 1000000]
 import { mkdtemp, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// The peer: how small analytics servers take events in. One row a request and an insert of its own, answered when it is committed; a repeat is
-// stored again.
+// The peer: how small analytics servers take events in. One row a request and an insert of its own, answered when it is committed; a
+// repeat is stored again.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import pg from 'pg';

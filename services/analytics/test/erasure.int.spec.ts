@@ -316,7 +316,7 @@ const sessions = async (): Promise<{ name: string; person: string | null }[]> =>
     [workspace],
   );
 
-// Broken by: a session that goes with who began it, one that stays with nobody's name, a look at the wrong days or at days without their events.
+// Broken by: a session that goes with who began it, one that stays with nobody's name, a look at the wrong days or at others.
 it('leaves a session in which others did something to one of them', async () => {
   const day = (n: number): string => `2026-0${1 + Math.floor(n / 28)}-${String(1 + (n % 28)).padStart(2, '0')}T23:00:00Z`;
   await append(

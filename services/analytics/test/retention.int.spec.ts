@@ -325,7 +325,7 @@ it('gives sessions of who is gone to somebody who did something in them', async 
   expect(await query('select name, person from session')).toEqual([{ name: 'shared', person: heard }]);
 });
 
-// Broken by: a piece that is given up when it takes long, and begun again for ever; a connection that goes back to the pool without its limit.
+// Broken by: a piece that is given up when it takes long, and begun again for ever; a connection that goes back to the pool so.
 it('has no limit of time for a piece', async () => {
   const [workspace] = [await addWorkspace('w', 30), await addWorkspace('other', 3650)];
   await addEvents(sut.database.pool, [{ workspace, person: 1, session: 0, at: daysAgo(40), message: 'old' }]);
