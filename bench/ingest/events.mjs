@@ -30,7 +30,8 @@ const hex = (value, length) => value.toString(16).padStart(length, '0');
 
 /**
  * Somebody's events as they come in at a busy shop: a few thousand visits at once, interleaved, of 8 events each on average, by 250,000
- * people of whom a third are known. 12 names (`page` among them), 500 pages, 5 properties, a campaign and a user agent: about 500 bytes of JSON.
+ * people of whom a third are known. 12 names (`page` among them), 500 pages, 5 properties, a campaign and a user agent:
+ * about 500 bytes of JSON.
  * `next` gives the n-th event as JSON; the same seed gives the same events, but for the times and message ids, which go on from `startMs`.
  */
 export const makeEvents = (seed, startMs) => {

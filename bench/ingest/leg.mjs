@@ -55,8 +55,8 @@ const untilCounted = async (system, expected) => {
 
 /**
  * So many events through the whole system, from the first request to the moment when the last one can be queried. Throws when one is missing
- * or counted twice. Events a second, latencies of the requests, freshness (from the sending of an event to the look that shows it), and CPU in
- * seconds for 100,000 events by stage.
+ * or counted twice. Events a second, latencies of the requests, freshness (from the sending of an event to the look that shows it),
+ * and CPU in seconds for 100,000 events by stage.
  */
 export const runLeg = async (system, server, load, { make, send }) => {
   const { bytes } = await load.ask('make', { ...make, markers: true });
