@@ -37,6 +37,11 @@ export interface ConsumeOptions {
    * keys of a partition do.
    */
   readonly concurrency?: number;
+  /**
+   * How far apart the batches of a partition begin at least, in milliseconds, but for full ones and the first after a pause: messages that
+   * come one by one are then handled together, where a batch costs much and a little later is soon enough. 0 where nothing is said.
+   */
+  readonly lingerMs?: number;
   /** Attempts at a message before it becomes a dead letter; 5 where nothing is said. */
   readonly attemptsMax?: number;
   /** Pause after the first failure, which doubles from one to the next up to ten seconds; 100 where nothing is said. */

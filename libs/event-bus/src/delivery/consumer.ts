@@ -27,6 +27,7 @@ export class Consumer {
   readonly handle: BatchHandler;
   readonly batchSize: number;
   readonly concurrency: number;
+  readonly lingerMs: number;
   readonly attemptsMax: number;
   readonly retryMs: number;
   readonly gate = new Gate();
@@ -59,6 +60,7 @@ export class Consumer {
     this.handle = options.handle;
     this.batchSize = within('batchSize', options.batchSize ?? 1_000, 1, 10_000);
     this.concurrency = within('concurrency', options.concurrency ?? 4, 1, 1_000);
+    this.lingerMs = within('lingerMs', options.lingerMs ?? 0, 0, 10_000);
     this.attemptsMax = within('attemptsMax', options.attemptsMax ?? 5, 1, 100);
     this.retryMs = within('retryMs', options.retryMs ?? 100, 1, 60_000);
     this.limit = pLimit(this.concurrency);

@@ -1,4 +1,5 @@
 import type { Consumer } from './consumer.js';
+import { waitMs } from './gate.js';
 import { type Begun, type Cursor, PartitionDelivery, type Received } from './partition-delivery.js';
 
 export interface Place {
@@ -69,13 +70,23 @@ export class PartitionWorker<P extends Place = Place> {
       this.waiting = undefined;
       this.delivering = received.length;
       const isOfferSure = this.isHungry && this.onHungry();
-      if (received.length > 0) await this.delivery.deliver(received, signal);
+      if (received.length > 0) await this.deliver(received);
       else {
         if (!isOfferSure) await this.delivery.settle();
         await this.offered();
       }
     }
     await this.delivery.settle();
+  }
+
+  /** What comes while it lingers is fetched after that, all of it together: it is not hungry until then. */
+  private async deliver(received: readonly Received[]): Promise<void> {
+    const { signal } = this.stopped;
+    const began = performance.now();
+    await this.delivery.deliver(received, signal);
+    if (received.length >= this.consumer.batchSize) return;
+    const leftMs = began + this.consumer.lingerMs - performance.now();
+    if (leftMs > 0) await waitMs(leftMs, signal);
   }
 
   private async offered(): Promise<void> {

@@ -140,6 +140,27 @@ export const deliveryContract = (adapter: BusAdapter): void => {
       expect(Math.max(...recorder.sizes)).toBeLessThanOrEqual(50);
     });
 
+    // Broken by: a linger that delays the first of them, that fetches one by one all the same, that a full batch or a close waits for.
+    it('lingers, so that what comes one by one is handled together', async () => {
+      const topic = await bench.topic();
+      const group = bench.group();
+      const recorder = new Recorder();
+      const options = { group, topics: [topic], batchSize: 20, lingerMs: 2_000, handle: recorder.handle };
+      const subscription = await bench.bus.subscribe(options);
+      const began = performance.now();
+      await bench.bus.publish(numbered(topic, 1));
+      await eventually(() => recorder.done.length).toBe(1);
+      for (let n = 2; n <= 11; n += 1) await bench.bus.publish(numbered(topic, 1, ['key'], n));
+      // A slow machine has used up the linger by now, and more than one batch may be.
+      const isSlow = performance.now() - began > 1_500;
+      await eventually(() => recorder.done.length).toBe(11);
+      expect(recorder.sequences).toEqual(upTo(11));
+      if (!isSlow) expect(recorder.sizes).toEqual([1, 10]);
+      // Ends at once: the linger is nothing that must be finished.
+      await subscription.close();
+      expect((await bench.bus.lag(group)).map(({ lag }) => lag)).toEqual([0]);
+    });
+
     // Broken by: a pause that gives the partitions away or lets begin what was fetched already, a delay that stays.
     it('pauses, goes on, and comes late, as it is told', async () => {
       const topic = await bench.topic(2);
