@@ -25,5 +25,7 @@ export default defineConfig({
     ),
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // What a test waits for comes when the machine has time for it; by default only a second is given.
+    expect: { poll: { timeout: 20_000 } },
   },
 });
