@@ -1,4 +1,4 @@
-import { envelopeSchema, type EventDefinition } from '@pca/contracts';
+import { bulkTopics, envelopeSchema, type EventDefinition } from '@pca/contracts';
 import { z } from 'zod';
 
 type Json = Record<string, unknown>;
@@ -44,7 +44,9 @@ const servers: Json = {
     protocol: 'postgres',
     description:
       'BUS=postgres. `select bus.publish(topic, key, envelope)` publishes; it is durable when its transaction is, which is to be short. `select * from bus.read(topic, ' +
-      "partition, from_offset, messages_max)` reads; positions are the reader's own to keep, and what has a `consumer_group` is for that group alone. `listen bus` tells the topic of each append.",
+      "partition, from_offset, messages_max)` reads; positions are the reader's own to keep, and what has a `consumer_group` is for that group alone. Of the bulk topic `" +
+      `${[...bulkTopics].join('`, `')}\` \`bus.read_rows\`, with the same arguments, gives rows as they are stored: \`first_offset\`, \`n\` and \`data\`, which is n lines of JSON with key and envelope; ` +
+      'where it begins with a zero byte, that and four bytes of size stand before a zstd frame of the lines. `listen bus` tells the topic of each append.',
     variables: { host: { description: 'The server of BUS_URL' } },
   },
 };

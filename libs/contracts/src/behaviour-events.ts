@@ -4,6 +4,9 @@ import { isSurelyTracked } from './surely-tracked.js';
 
 export const behaviourTopic = 'behaviour.events.v1';
 
+/** Topics of so many events that the log of Postgres keeps them compressed. */
+export const bulkTopics: ReadonlySet<string> = new Set([behaviourTopic]);
+
 /** Longest ids and names, characters: what programs and people call something, not a text. */
 export const behaviourLimits = { idLength: 256, nameLength: 256, eventBytes: 32_768 } as const;
 

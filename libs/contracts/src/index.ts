@@ -16,6 +16,7 @@ export {
   behaviourContextSchema,
   behaviourLimits,
   behaviourTopic,
+  bulkTopics,
   eventTracked,
   sessionEnded,
   sessionStarted,

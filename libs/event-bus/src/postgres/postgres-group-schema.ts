@@ -39,12 +39,17 @@ begin
     end if;
   end loop;
 end $$;
+-- Bytes of the lines that a row holds: of a compressed one they stand behind its zero byte.
+create or replace function bus.bytes_of(in_data bytea) returns bigint language sql immutable as $$
+  select case when substring(in_data from 1 for 1) = '\\x00'
+    then ('x' || encode(substring(in_data from 2 for 4), 'hex'))::bit(32)::bigint else octet_length(in_data) end
+$$;
 -- Whole rows of several partitions from their offsets on: per partition until they hold so many messages, over all until they hold so many
 -- bytes, and at least one row in all if there is one.
 create or replace function bus.fetch(in_topic_ids int[], in_partitions int[], in_offsets bigint[], in_messages_max int, in_bytes_max bigint)
 returns table (topic_id int, partition int, end_offset bigint, n int, data bytea) language sql stable as $$
   select topic_id, partition, end_offset, n, data from (
-    select f.*, sum(octet_length(data)) over (order by i, end_offset) - octet_length(data) as bytes_before from (
+    select f.*, sum(bus.bytes_of(data)) over (order by i, end_offset) - bus.bytes_of(data) as bytes_before from (
       select p.i, p.topic_id, p.partition, l.end_offset, l.n, l.data,
         sum(l.n) over (partition by p.i order by l.end_offset) - l.n as messages_before
       from unnest(in_topic_ids, in_partitions, in_offsets) with ordinality as p (topic_id, partition, from_offset, i)

@@ -1,10 +1,13 @@
 /**
- * Two functions for programs that are not ours and speak SQL alone; AsyncAPI points at them.
+ * Functions for programs that are not ours and speak SQL alone; AsyncAPI points at them.
  *
  * - `bus.publish(topic, key, envelope)`: durable when its transaction is. The partition is chosen as every other publisher chooses it. It
  *   holds the lock of the partition until the caller's transaction ends, so that is to be short.
  * - `bus.read(topic, partition, from_offset, messages_max)`: positions are the reader's own to keep. A message with a `consumer_group` is for
  *   that group alone.
+ * - `bus.read_rows(topic, partition, from_offset, messages_max)`: the same as it is stored, for bulk topics, which SQL cannot decompress.
+ *   `data` is n lines `{"key":…,"envelope":…}` joined by line feeds; where it begins with a zero byte, that and four bytes of size come
+ *   before a zstd frame of them.
  */
 export const postgresGuestSchema = `
 create or replace function bus.partition_of(in_key text, in_partitions int) returns int language plpgsql immutable as $$
@@ -53,14 +56,26 @@ begin
   end if;
   perform bus.append(array[topic.id], array[bus.partition_of(in_key, topic.partitions)], array[1], array[octet_length(line)], line);
 end $$;
+create or replace function bus.lines_of(in_data bytea) returns text language plpgsql immutable as $$
+begin
+  if substring(in_data from 1 for 1) = '\\x00' then
+    raise exception 'the messages of this topic are compressed' using errcode = 'feature_not_supported',
+      hint = 'bus.read_rows gives them as they are stored, for zstd to decompress.';
+  end if;
+  return convert_from(in_data, 'UTF8');
+end $$;
+create or replace function bus.read_rows(in_topic text, in_partition int, in_from_offset bigint, in_messages_max int)
+returns table (first_offset bigint, n int, data bytea) language sql stable as $$
+  select f.end_offset - f.n, f.n, f.data
+  from bus.topic t cross join lateral bus.fetch(array[t.id], array[in_partition], array[in_from_offset], in_messages_max, 8388608) f
+  where t.name = in_topic order by 1
+$$;
 create or replace function bus.read(in_topic text, in_partition int, in_from_offset bigint, in_messages_max int)
 returns table ("offset" bigint, key text, envelope json, consumer_group text) language sql stable as $$
   select * from (
-    select f.end_offset - f.n + m.i - 1 as "offset", m.line::json ->> 'key', m.line::json -> 'envelope', m.line::json ->> 'consumerGroup'
-    from bus.topic t
-    cross join lateral bus.fetch(array[t.id], array[in_partition], array[in_from_offset], in_messages_max, 8388608) f
-    cross join lateral string_to_table(convert_from(f.data, 'UTF8'), E'\\n') with ordinality as m (line, i)
-    where t.name = in_topic
+    select r.first_offset + m.i - 1 as "offset", m.line::json ->> 'key', m.line::json -> 'envelope', m.line::json ->> 'consumerGroup'
+    from bus.read_rows(in_topic, in_partition, in_from_offset, in_messages_max) r
+    cross join lateral string_to_table(bus.lines_of(r.data), E'\\n') with ordinality as m (line, i)
   ) l where l."offset" >= in_from_offset order by 1 limit in_messages_max
 $$;
 `;

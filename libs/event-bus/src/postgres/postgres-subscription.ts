@@ -5,7 +5,7 @@ import { waitMs } from '../delivery/gate.js';
 import { PartitionWorker } from '../delivery/partition-worker.js';
 import type { Subscription } from '../event-bus.js';
 import type { ConsumedTopic, Membership } from './membership.js';
-import { type LogRow, unpackRow } from './packed-rows.js';
+import { lineBytesOf, type LogRow, unpackRow } from './packed-rows.js';
 import { PostgresSession } from './postgres-session.js';
 
 export interface PostgresSubscriptionLimits {
@@ -236,7 +236,7 @@ export class PostgresSubscription implements Subscription {
     );
     const byPartition = Map.groupBy(rows, ({ topic_id, partition }) => `${topic_id}/${partition}`);
     // What is appended from here on is told; more may be there already only where a limit ended the fetch.
-    const bytes = rows.reduce((sum, { data }) => sum + data.length, 0);
+    const bytes = rows.reduce((sum, { data }) => sum + lineBytesOf(data), 0);
     const isCut = bytes >= this.limits.batchBytesMax;
     for (const worker of turned) this.offer(worker, byPartition.get(`${worker.place.topicId}/${worker.place.partition}`) ?? [], isCut);
     return isCut;
