@@ -51,62 +51,78 @@ export class EventConsumer {
     const { type } = message.envelope;
     if (!this.handlers.has(type)) return eventDefinitionOf(type) ? unused : deadLettered(unknownEvent(type).message);
     try {
-      return { ...message, envelope: parseEvent(message.envelope) };
+      const envelope = parseEvent(message.envelope);
+      return envelope === message.envelope ? message : { ...message, envelope };
     } catch (error) {
       if (isDomainError(error)) return deadLettered(error.message);
       throw error;
     }
   }
 
+  /** What became of the events; handled, those that it does not name. */
   private async inTransaction(events: readonly ConsumedEvent[]): Promise<ReadonlyMap<ConsumedEvent, Outcome>> {
-    const labels = { group: this.group.name };
     try {
-      const { received, outcomes } = await this.database.transaction(async (transaction) => {
-        if (this.definition.inbox === false) {
-          const received = byType(events).map((message) => ({ message, replayed: false }));
-          return { received, outcomes: await this.handleRuns(transaction, received) };
-        }
-        const received = await receive(transaction, this.group, events);
-        return { received, outcomes: await this.handleRuns(transaction, received) };
-      });
+      if (this.definition.inbox === false) return await this.database.transaction((transaction) => this.handleTypes(transaction, events));
+      const { received, outcomes } = await this.database.transaction((transaction) => this.handleNew(transaction, events));
+      const labels = { group: this.group.name };
       repeats.inc(labels, events.length - received.length);
       replays.inc(labels, received.filter(({ replayed }) => replayed).length);
-      return new Map(events.map((event) => [event, outcomes.get(event) ?? repeated]));
+      return outcomes;
     } catch (error) {
       if (error instanceof GenerationEnded) this.onEnded();
       throw errorOf(error);
     }
   }
 
+  /** All of a type at once, in their order. */
+  private async handleTypes(transaction: Transaction, events: readonly ConsumedEvent[]): Promise<ReadonlyMap<ConsumedEvent, Outcome>> {
+    const outcomes = new Map<ConsumedEvent, Outcome>();
+    for (const [type, ofType] of Map.groupBy(events, ({ envelope }) => envelope.type))
+      await this.handleRun(transaction, { type, replayed: false, events: ofType }, outcomes);
+    return outcomes;
+  }
+
+  /** Those that the inbox does not know. */
+  private async handleNew(transaction: Transaction, events: readonly ConsumedEvent[]): Promise<HandledNew> {
+    const received = await receive(transaction, this.group, events);
+    const outcomes = new Map<ConsumedEvent, Outcome>(events.map((event) => [event, repeated]));
+    for (const { message } of received) outcomes.delete(message);
+    await this.handleRuns(transaction, received, outcomes);
+    return { received, outcomes };
+  }
+
   /** In the order in which they came, whatever their types: a handler gets what lies together. */
   private async handleRuns(
     transaction: Transaction,
     received: readonly ReceivedMessage<ConsumedEvent>[],
-  ): Promise<ReadonlyMap<ConsumedEvent, Outcome>> {
-    const outcomes = new Map<ConsumedEvent, Outcome>();
+    outcomes: Map<ConsumedEvent, Outcome>,
+  ): Promise<void> {
     let silent = false;
-    for (const { type, replayed, events } of runsOf(received)) {
-      if (replayed !== silent) await silenceOutbox(transaction, replayed);
-      silent = replayed;
-      const context = { group: this.group.name, transaction, replaying: replayed };
-      const answers = (await this.handlers.get(type)?.handle(events, context)) ?? [];
-      if (answers.length !== 0 && answers.length !== events.length)
-        throw new Error(`The handler of ${type} answered ${answers.length} outcomes for ${events.length} events`);
-      for (const [i, event] of events.entries()) outcomes.set(event, answers[i] ?? handled);
+    for (const run of runsOf(received)) {
+      if (run.replayed !== silent) await silenceOutbox(transaction, run.replayed);
+      silent = run.replayed;
+      await this.handleRun(transaction, run, outcomes);
     }
     // Redriven, it comes again under the same id.
-    if (this.definition.inbox === false) return outcomes;
     const givenUp = received.filter(({ message }) => outcomes.get(message)?.is === 'deadLettered');
     if (givenUp.length > 0) await forget(transaction, this.group, givenUp);
-    return outcomes;
+  }
+
+  private async handleRun(transaction: Transaction, { type, replayed, events }: Run, outcomes: Map<ConsumedEvent, Outcome>): Promise<void> {
+    const context = { group: this.group.name, transaction, replaying: replayed };
+    const answers = (await this.handlers.get(type)?.handle(events, context)) ?? [];
+    if (answers.length !== 0 && answers.length !== events.length)
+      throw new Error(`The handler of ${type} answered ${answers.length} outcomes for ${events.length} events`);
+    for (const [i, answer] of answers.entries()) if (answer !== handled) outcomes.set(events[i] as ConsumedEvent, answer);
   }
 }
 
-/** Those of a type lie together and keep their order. */
-const byType = (events: readonly ConsumedEvent[]): readonly ConsumedEvent[] =>
-  [...Map.groupBy(events, ({ envelope }) => envelope.type).values()].flat();
-
 const isEvent = (each: ConsumedEvent | Outcome): each is ConsumedEvent => 'envelope' in each;
+
+interface HandledNew {
+  readonly received: readonly ReceivedMessage<ConsumedEvent>[];
+  readonly outcomes: ReadonlyMap<ConsumedEvent, Outcome>;
+}
 
 interface Run {
   readonly type: string;

@@ -3,11 +3,11 @@ import type { IdentifiedUser } from '@pca/contracts';
 import type { Outcome } from '@pca/event-bus';
 import type { ConsumedEvent, Transaction } from '@pca/service-kit';
 import type { PoolClient } from 'pg';
-import { type Arrival, keepLiving, Outcomes, previousIdentities, readArrivals } from '../timelines/arrivals.js';
-import { storable, storableJson, storableValue } from '../timelines/stored-text.js';
+import { type Arrival, keepLiving, Outcomes, readArrivals } from '../timelines/arrivals.js';
+import { storableJson, storableValue } from '../timelines/stored-text.js';
 import { WorkspaceStore } from '../workspaces/workspace.store.js';
 import { type Join, joinPersons, type JoinPlan, type Member } from './join-persons.js';
-import { type Identity, personKey, PersonStore, type WorkspaceState } from './person.store.js';
+import { PersonStore } from './person.store.js';
 import { mergeTraits, type StoredTraits, type Traits, traitsOf, traitsSaidAt } from './traits.js';
 
 /** Namespace of the advisory locks, by workspace, under which persons are joined and traits change. */
@@ -57,28 +57,22 @@ export class IdentityStore {
       const { number } = arrival.workspace;
       return { ...arrival, state: { number, erasures: erasures.get(number) ?? 0 } };
     });
-    const numbers = await this.persons.numbers(inOrder.flatMap(({ identities, state }) => identities.map(termIn(state))));
+    const terms = inOrder.flatMap(({ identities, state: workspace }) => identities.map(({ isKnown, id }) => ({ workspace, isKnown, id })));
+    const numbers = await this.persons.numbers(terms);
+    let next = 0;
     const joins: Join[] = [];
     const traits = new Map<number, Traits>();
-    for (const { payload, identities, state, at } of inOrder) {
-      const numberOf = (identity: Identity): number => numbers.get(personKey(termIn(state)(identity))) as number;
-      const { userId, anonymousId, previousId } = payload;
-      const owner = numberOf(identities[0] as Identity);
-      if (userId !== null && anonymousId !== null) {
-        joins.push({ kind: 'identify', from: numberOf({ isKnown: false, id: storable(anonymousId) }), to: owner });
-      }
-      for (const identity of previousId === null ? [] : previousIdentities(userId, previousId)) {
-        joins.push({ kind: 'alias', from: numberOf(identity), to: owner });
-      }
+    for (const { payload, identities, at } of inOrder) {
+      // In the order that `Arrival` has them in: whose it is, the anonymous id beside a user's, and what they were called before.
+      const [owner, ...others] = identities.map(() => numbers[next++] as number) as [number, ...number[]];
+      if (payload.userId !== null && payload.anonymousId !== null)
+        joins.push({ kind: 'identify', from: others.shift() as number, to: owner });
+      for (const from of others) joins.push({ kind: 'alias', from, to: owner });
       traits.set(owner, mergeTraits(traits.get(owner) ?? new Map(), traitsSaidAt(storableValue(payload.traits), at)));
     }
     return { joins, traits };
   }
 }
-
-const termIn =
-  (workspace: WorkspaceState) =>
-  ({ isKnown, id }: Identity) => ({ workspace, isKnown, id });
 
 const byTime = (a: Arrival<IdentifiedUser>, b: Arrival<IdentifiedUser>): number =>
   a.at - b.at || a.receivedAt - b.receivedAt || (a.payload.messageId < b.payload.messageId ? -1 : 1);

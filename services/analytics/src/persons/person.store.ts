@@ -23,7 +23,7 @@ export interface PersonTerm extends Identity {
   readonly workspace: WorkspaceState;
 }
 
-export const personKey = ({ workspace, isKnown, id }: PersonTerm): string =>
+const personKey = ({ workspace, isKnown, id }: PersonTerm): string =>
   `${workspace.number}.${workspace.erasures}${isKnown ? 'u' : 'a'}${id}`;
 
 /** The persons behind the ids that clients name. */
@@ -34,23 +34,22 @@ export class PersonStore {
   constructor(private readonly database: Database) {}
 
   /**
-   * Numbers of persons by `personKey`; those that are new are made, in a transaction of its own. The caller holds the lock of their
-   * workspaces. Ids must be storable.
+   * Numbers of persons, in the order of the terms; those that are new are made, in a transaction of its own. The caller holds the lock of
+   * their workspaces. Ids must be storable.
    */
-  async numbers(terms: Iterable<PersonTerm>): Promise<ReadonlyMap<string, number>> {
-    const wanted = new Map<string, PersonTerm>();
-    for (const term of terms) wanted.set(personKey(term), term);
-    return this.cache.numbers(wanted, (missing) => findOrMake(this.database.beside, missing));
+  async numbers(terms: readonly PersonTerm[]): Promise<readonly number[]> {
+    const numbers = await this.cache.numbers(terms, personKey, (missing) => findOrMake(this.database.beside, missing));
+    return everyNumber(numbers, terms.length);
   }
 }
 
-const findOrMake = async (pool: pg.Pool, terms: readonly PersonTerm[]): Promise<readonly number[]> => {
+const findOrMake = async (pool: pg.Pool, terms: readonly PersonTerm[]): Promise<readonly (number | null)[]> => {
   const { rows } = await pool.query<{ numbers: (number | null)[] }>('select number_persons($1, $2, $3) as numbers', [
     terms.map(({ workspace }) => workspace.number),
     terms.map(({ isKnown }) => isKnown),
     terms.map(({ id }) => id),
   ]);
-  return everyNumber(rows[0]?.numbers ?? [], terms.length);
+  return rows[0]?.numbers ?? [];
 };
 
 /** SERVICE_UNAVAILABLE when one is missing: somebody was deleted between the look and the answer, and the next attempt makes them anew. */

@@ -13,8 +13,7 @@ export interface SessionTerm {
   readonly person: number;
 }
 
-export const sessionKey = ({ workspace, name }: Pick<SessionTerm, 'workspace' | 'name'>): string =>
-  `${workspace.number}.${workspace.erasures}:${name}`;
+const sessionKey = ({ workspace, name }: SessionTerm): string => `${workspace.number}.${workspace.erasures}:${name}`;
 
 /** The sessions that clients name. Each belongs to the person that came with it first. */
 @Injectable()
@@ -24,24 +23,23 @@ export class SessionStore {
   constructor(private readonly database: Database) {}
 
   /**
-   * Numbers of sessions by `sessionKey`; those that are new are made, in a transaction of its own. The caller holds the lock of their
-   * workspaces. Names must be storable.
+   * Numbers of sessions, in the order of the terms, 0 for an empty name; those that are new are made, in a transaction of its own. The caller
+   * holds the lock of their workspaces. Names must be storable.
    */
-  async numbers(terms: Iterable<SessionTerm>): Promise<ReadonlyMap<string, number>> {
-    const wanted = new Map<string, SessionTerm>();
-    for (const term of terms) {
-      const key = sessionKey(term);
-      if (!wanted.has(key)) wanted.set(key, term);
-    }
-    return this.cache.numbers(wanted, (missing) => this.findOrMake(missing));
+  async numbers(terms: readonly SessionTerm[]): Promise<readonly number[]> {
+    const named = terms.filter(({ name }) => name !== '');
+    const numbers = everyNumber(await this.cache.numbers(named, sessionKey, (missing) => this.findOrMake(missing)), named.length);
+    if (named.length === terms.length) return numbers;
+    let next = 0;
+    return terms.map(({ name }) => (name === '' ? 0 : (numbers[next++] as number)));
   }
 
-  private async findOrMake(terms: readonly SessionTerm[]): Promise<readonly number[]> {
+  private async findOrMake(terms: readonly SessionTerm[]): Promise<readonly (number | null)[]> {
     const { rows } = await this.database.beside.query<{ numbers: (number | null)[] }>('select number_sessions($1, $2, $3) as numbers', [
       terms.map(({ workspace }) => workspace.number),
       terms.map(({ name }) => name),
       terms.map(({ person }) => person),
     ]);
-    return everyNumber(rows[0]?.numbers ?? [], terms.length);
+    return rows[0]?.numbers ?? [];
   }
 }

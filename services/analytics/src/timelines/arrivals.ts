@@ -50,17 +50,17 @@ export const readArrivals = async <P extends Payload>(
 ): Promise<readonly Arrival<P>[]> => {
   const ids = [...new Set(batch.map(({ envelope }) => envelope.workspaceId))];
   const byId = new Map(await Promise.all(ids.map(async (id) => [id, await workspaces.get(id)] as const)));
-  return batch.flatMap(({ envelope }, place) => {
+  const arrivals: Arrival<P>[] = [];
+  for (const [place, { envelope }] of batch.entries()) {
     const { payload } = envelope;
     const workspace = byId.get(envelope.workspaceId) as Workspace;
     const at = Date.parse(payload.timestamp);
     const fault = faultOf(payload, at, workspace, now);
-    if (fault !== undefined) {
-      outcomes.refuse(place, fault);
-      return [];
-    }
-    return [{ place, payload, workspace, at, receivedAt: Date.parse(envelope.receivedAt), identities: identitiesOf(payload) }];
-  });
+    if (fault === undefined)
+      arrivals.push({ place, payload, workspace, at, receivedAt: Date.parse(envelope.receivedAt), identities: identitiesOf(payload) });
+    else outcomes.refuse(place, fault);
+  }
+  return arrivals;
 };
 
 const faultOf = (payload: Payload, at: number, { retentionDays }: Workspace, now: Date): string | undefined => {
@@ -80,7 +80,7 @@ const identitiesOf = ({ userId, anonymousId, previousId = null }: Payload): read
 };
 
 /** What `previousId` may stand for: it says of nobody whether they are known, and an anonymous person was no user before. */
-export const previousIdentities = (userId: string | null, previousId: string): readonly Identity[] => {
+const previousIdentities = (userId: string | null, previousId: string): readonly Identity[] => {
   const id = storable(previousId);
   return userId === null
     ? [{ isKnown: false, id }]

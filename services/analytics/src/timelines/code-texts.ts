@@ -1,5 +1,5 @@
 import type { TrackedEvent } from '@pca/contracts';
-import type { Codes, Term } from './dictionary.js';
+import { type Codes, Terms } from './dictionary.js';
 import type { Dictionary } from './dictionary.store.js';
 import { type CodedTexts, packEvent, type PackedEvent, propertiesObject, type Uncoded } from './timeline-event.js';
 
@@ -17,36 +17,41 @@ export type TextCodes = Readonly<Record<keyof CodedTexts, number>> & { readonly 
 
 /** Codes the texts of events. What the dictionary has no room for is kept among the properties, and something coarser stands in for it. */
 export const codeTexts = async (dictionary: Dictionary, items: readonly Packed[]): Promise<readonly TextCodes[]> => {
-  const codes = await dictionary.codes(items.flatMap(termsOf));
+  const codes = await dictionary.codes(termsOf(items));
   const coarse = new Map<Packed, Packed>();
   for (const item of items) {
     const uncoded = uncodedOf(item, codes);
     if (uncoded) coarse.set(item, { ...item, packed: packEvent(item.payload, uncoded) });
   }
   // Hardly ever: the room for what stands in is apart from that of the rest, and shapes may have changed.
-  const standIns = coarse.size === 0 ? codes : await dictionary.codes([...coarse.values()].flatMap(termsOf), true);
+  const standIns = coarse.size === 0 ? codes : await dictionary.codes(termsOf(coarse.values()), true);
   return items.map((item) => {
     const stored = coarse.get(item);
     return stored ? textCodesOf(stored, standIns) : textCodesOf(item, codes);
   });
 };
 
-const termsOf = ({ workspace: { number }, packed: { texts } }: Packed): readonly Term[] =>
-  kinds.map((kind) => ({ workspace: number, kind, text: texts[kind] }));
+const termsOf = (items: Iterable<Packed>): Terms => {
+  const terms = new Terms();
+  for (const { workspace, packed } of items) for (const kind of kinds) terms.add(workspace.number, kind, packed.texts[kind]);
+  return terms;
+};
 
+/** Undefined where every text has its code. A shape may go without: its event keeps the names of its properties. */
 const uncodedOf = ({ workspace: { number }, packed: { texts } }: Packed, codes: Codes): Uncoded | undefined => {
-  const isUncoded = (kind: (typeof kinds)[number]): boolean => codes.of(number, kind, texts[kind]) === undefined;
-  const uncoded = { page: isUncoded('page'), resource: isUncoded('resource'), context: isUncoded('context') };
-  return uncoded.page || uncoded.resource || uncoded.context ? uncoded : undefined;
+  const page = codes.of(number, 'page', texts.page) === undefined;
+  const resource = codes.of(number, 'resource', texts.resource) === undefined;
+  const context = codes.of(number, 'context', texts.context) === undefined;
+  return page || resource || context ? { page, resource, context } : undefined;
 };
 
 const textCodesOf = ({ workspace: { number }, packed }: Packed, codes: Codes): TextCodes => {
-  const code = (kind: (typeof kinds)[number]): number => codes.of(number, kind, packed.texts[kind]) ?? 0;
-  const shape = code('shape');
+  const { texts } = packed;
+  const shape = codes.of(number, 'shape', texts.shape) ?? 0;
   return {
-    page: code('page'),
-    resource: code('resource'),
-    context: code('context'),
+    page: codes.of(number, 'page', texts.page) ?? 0,
+    resource: codes.of(number, 'resource', texts.resource) ?? 0,
+    context: codes.of(number, 'context', texts.context) ?? 0,
     shape,
     properties: shape === 0 ? propertiesObject(packed) : packed.properties,
   };

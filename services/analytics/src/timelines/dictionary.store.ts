@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '@pca/service-kit';
-import { Codes, type Term, termKey, textKinds } from './dictionary.js';
+import { Codes, type Term, textKinds } from './dictionary.js';
 import { LRUCache } from 'lru-cache';
 import { NumberCache } from './number-cache.js';
 import { storable } from './stored-text.js';
@@ -28,12 +28,11 @@ export class Dictionary {
 
   /**
    * Codes of texts, new ones where there are none, up to the limits. Works in transactions of its own, so that nobody waits for the caller's
-   * to end; texts must be storable.
+   * to end; texts must be storable and not empty.
    */
   async codes(terms: Iterable<Term>, areStandIns = false): Promise<Codes> {
-    const wanted = new Map<string, Term>();
-    for (const term of terms) if (term.text !== '') wanted.set(termKey(term.workspace, term.kind, term.text), term);
-    return new Codes(await this.cache.numbers(wanted, (missing) => this.learnAll(missing, areStandIns)));
+    const wanted = [...terms];
+    return new Codes(wanted, await this.cache.numbers(wanted, keyOf, (missing) => this.learnAll(missing, areStandIns)));
   }
 
   /** Which of these event names the workspace has, or has room for; the room is taken. */
@@ -72,3 +71,5 @@ export class Dictionary {
     return rows[0]?.codes ?? [];
   }
 }
+
+const keyOf = ({ workspace, kind, text }: Term): string => `${workspace}:${kind}:${text}`;

@@ -15,15 +15,43 @@ export interface Term {
   readonly text: string;
 }
 
-/** Codes of texts, by their terms. */
-export class Codes {
-  constructor(private readonly codes: ReadonlyMap<string, number>) {}
+/** Texts of which codes are wanted, each once however often it is added: there are thousands in a batch, and few different ones. */
+export class Terms implements Iterable<Term> {
+  private readonly texts = new Map<number, Map<TextKind, Set<string>>>();
 
-  /** 0 for no text; undefined for one that has none, because its workspace has as many as it may. */
-  of(workspace: number, kind: TextKind, text: string): number | undefined {
-    return text === '' ? 0 : this.codes.get(termKey(workspace, kind, text));
+  add(workspace: number, kind: TextKind, text: string): void {
+    if (text === '') return;
+    const kinds = this.texts.get(workspace) ?? put(this.texts, workspace, new Map<TextKind, Set<string>>());
+    (kinds.get(kind) ?? put(kinds, kind, new Set<string>())).add(text);
+  }
+
+  *[Symbol.iterator](): Iterator<Term> {
+    for (const [workspace, kinds] of this.texts)
+      for (const [kind, texts] of kinds) for (const text of texts) yield { workspace, kind, text };
   }
 }
 
-/** What a term is known by in memory. */
-export const termKey = (workspace: number, kind: TextKind, text: string): string => `${workspace}:${kind}:${text}`;
+/** Codes of texts, by their terms. */
+export class Codes {
+  private readonly codes = new Map<number, Map<TextKind, Map<string, number>>>();
+
+  /** `codes` in the order of the terms; null for one that has none. */
+  constructor(terms: readonly Term[], codes: readonly (number | null)[]) {
+    for (const [i, { workspace, kind, text }] of terms.entries()) {
+      const code = codes[i] ?? null;
+      if (code === null) continue;
+      const kinds = this.codes.get(workspace) ?? put(this.codes, workspace, new Map<TextKind, Map<string, number>>());
+      (kinds.get(kind) ?? put(kinds, kind, new Map<string, number>())).set(text, code);
+    }
+  }
+
+  /** 0 for no text; undefined for one that has none, because its workspace has as many as it may. */
+  of(workspace: number, kind: TextKind, text: string): number | undefined {
+    return text === '' ? 0 : this.codes.get(workspace)?.get(kind)?.get(text);
+  }
+}
+
+const put = <K, V>(map: Map<K, V>, key: K, value: V): V => {
+  map.set(key, value);
+  return value;
+};

@@ -11,26 +11,33 @@ export class NumberCache {
     this.known = new LRUCache({ maxSize: bytesMax, sizeCalculation: (_number, key) => key.length + entryBytes });
   }
 
-  /** The numbers of `wanted`, by key. `ask` gets what is not in memory; what has none is left out, and asked for again the next time. */
+  /**
+   * The numbers of `items`, in their order. `ask` gets those that are not in memory, each key once; what has none is asked for again the next
+   * time.
+   */
   async numbers<T>(
-    wanted: ReadonlyMap<string, T>,
+    items: readonly T[],
+    keyOf: (item: T) => string,
     ask: (missing: readonly T[]) => Promise<readonly (number | null)[]>,
-  ): Promise<ReadonlyMap<string, number>> {
-    const found = new Map<string, number>();
-    const missing: [key: string, item: T][] = [];
-    for (const [key, item] of wanted) {
-      const number = this.known.get(key);
-      if (number === undefined) missing.push([key, item]);
-      else found.set(key, number);
-    }
-    if (missing.length === 0) return found;
-    const numbers = await ask(missing.map(([, item]) => item));
-    for (const [i, [key]] of missing.entries()) {
-      const number = numbers[i] ?? null;
+  ): Promise<readonly (number | null)[]> {
+    const missing = new Map<string, { readonly item: T; readonly places: number[] }>();
+    const numbers = items.map((item, place) => {
+      const key = keyOf(item);
+      const number = this.known.get(key) ?? null;
+      if (number !== null) return number;
+      const same = missing.get(key);
+      if (same) same.places.push(place);
+      else missing.set(key, { item, places: [place] });
+      return null;
+    });
+    if (missing.size === 0) return numbers;
+    const asked = await ask([...missing.values()].map(({ item }) => item));
+    for (const [i, [key, { places }]] of [...missing].entries()) {
+      const number = asked[i] ?? null;
       if (number === null) continue;
       this.known.set(key, number);
-      found.set(key, number);
+      for (const place of places) numbers[place] = number;
     }
-    return found;
+    return numbers;
   }
 }

@@ -38,24 +38,32 @@ export interface Uncoded {
  * `$page`, `$resource` and `$context`; the address, which is a person's own, under `$ip`.
  */
 export const packEvent = (event: TrackedEvent, uncoded: Uncoded = {}): PackedEvent => {
-  const extras: Record<string, unknown> = {};
-  const text = (name: 'page' | 'resource'): string => {
-    const whole = storable(event[name] ?? '');
-    if (!uncoded[name] && whole.length <= codedTextLength) return whole;
-    extras[`$${name}`] = whole;
-    return uncoded[name] ? otherText : cut(whole);
+  const page = storable(event.page ?? '');
+  const resource = storable(event.resource ?? '');
+  const extras = extrasOf(event, page, resource, uncoded);
+  const properties = extras ? { ...event.properties, ...extras } : event.properties;
+  const texts = {
+    page: uncoded.page ? otherText : cut(page),
+    resource: uncoded.resource ? otherText : cut(resource),
+    context: contextText(event.context, uncoded.context),
   };
-  const page = text('page');
-  const resource = text('resource');
-  const { ip, device, browser, os, ...rest } = event.context;
-  if (ip !== undefined) extras['$ip'] = ip;
-  if (uncoded.context) extras['$context'] = { ...asObject(event.properties['$context']), ...rest };
-  const context = contextText(uncoded.context ? { device, browser, os } : event.context);
-  const properties = { ...event.properties, ...extras };
   const shape = storableJson(Object.keys(properties));
-  if (shape === '[]' || shape.length > shapeLengthMax)
-    return { texts: { page, resource, context, shape: '' }, properties: storableJson(properties) };
-  return { texts: { page, resource, context, shape }, properties: storableJson(Object.values(properties)) };
+  if (shape === '[]' || shape.length > shapeLengthMax) return { texts: { ...texts, shape: '' }, properties: storableJson(properties) };
+  return { texts: { ...texts, shape }, properties: storableJson(Object.values(properties)) };
+};
+
+/** What the dictionary cannot take whole, by the name that it gets among the properties; nearly always nothing. */
+const extrasOf = (event: TrackedEvent, page: string, resource: string, uncoded: Uncoded): Record<string, unknown> | undefined => {
+  const extras: Record<string, unknown> = {};
+  if (uncoded.page || page.length > codedTextLength) extras['$page'] = page;
+  if (uncoded.resource || resource.length > codedTextLength) extras['$resource'] = resource;
+  if (event.context.ip !== undefined) extras['$ip'] = event.context.ip;
+  if (uncoded.context) {
+    const { ip: _ip, device: _device, browser: _browser, os: _os, ...rest } = event.context;
+    extras['$context'] = { ...asObject(event.properties['$context']), ...rest };
+  }
+  for (const _name in extras) return extras;
+  return undefined;
 };
 
 /** What is no object has no keys worth keeping. */
@@ -63,16 +71,16 @@ const asObject = (value: unknown): object | undefined => (typeof value === 'obje
 
 const cut = (text: string): string => (text.length <= codedTextLength ? text : text.slice(0, codedTextLength).toWellFormed());
 
-type Known<T> = { readonly [K in keyof T]: T[K] | undefined };
-
-const contextText = ({ ip: _ip, ...context }: Known<BehaviourContext>): string => {
+/** Canonical JSON of what is coded of a context. `isCoarse`: of the little that hardly varies. */
+const contextText = (context: BehaviourContext, isCoarse = false): string => {
   const { browser, country, device, locale, os, referrerHost, timeZone, utmCampaign, utmContent, utmMedium, utmSource, utmTerm } = context;
   // By name, so that equal contexts are equal texts; stringify leaves out what is undefined.
-  const sorted = {
-    ...{ browser, country, device, locale, os, referrerHost },
-    ...{ timeZone, utmCampaign, utmContent, utmMedium, utmSource, utmTerm },
-  };
-  const text = storableJson(sorted);
+  const text = isCoarse
+    ? storableJson({ browser, device, os })
+    : storableJson({
+        ...{ browser, country, device, locale, os, referrerHost },
+        ...{ timeZone, utmCampaign, utmContent, utmMedium, utmSource, utmTerm },
+      });
   return text === '{}' ? '' : text;
 };
 

@@ -3,12 +3,12 @@ import type { TrackedEvent } from '@pca/contracts';
 import type { Outcome } from '@pca/event-bus';
 import { type ConsumedEvent, counter, type Transaction } from '@pca/service-kit';
 import type { PoolClient } from 'pg';
-import { type Identity, personKey, PersonStore, type PersonTerm } from '../persons/person.store.js';
-import { sessionKey, SessionStore, type SessionTerm } from '../persons/session.store.js';
+import { type Identity, PersonStore, type PersonTerm } from '../persons/person.store.js';
+import { SessionStore, type SessionTerm } from '../persons/session.store.js';
 import { WorkspaceStore } from '../workspaces/workspace.store.js';
 import { type Arrival, keepLiving, Outcomes, readArrivals } from './arrivals.js';
 import { codeTexts, type TextCodes } from './code-texts.js';
-import { textKinds } from './dictionary.js';
+import { Terms, textKinds } from './dictionary.js';
 import { Dictionary } from './dictionary.store.js';
 import { copyRows, type EventRow } from './rows/event-rows.js';
 import { Partitions } from './rows/partitions.store.js';
@@ -60,46 +60,53 @@ export class TimelineStore {
 
   /** What is refused is so before anything is written. */
   private async read(batch: readonly ConsumedEvent<TrackedEvent>[], outcomes: Outcomes, now: Date): Promise<readonly Item[]> {
-    const packed = (await readArrivals(this.workspaces, batch, outcomes, now)).flatMap((arrival) => {
-      const item = { ...arrival, packed: packEvent(arrival.payload), text: storable(arrival.payload.event) };
-      if (Buffer.byteLength(item.packed.properties) <= propertiesBytesMax) return [item];
-      outcomes.refuse(arrival.place, `The properties take more than ${propertiesBytesMax} bytes`);
-      return [];
-    });
-    const names = await this.dictionary.codes(packed.map(({ workspace, text }) => ({ workspace: workspace.number, kind: 'name', text })));
-    return packed.flatMap((item) => {
-      const name = names.of(item.workspace.number, 'name', item.text);
-      if (name !== undefined) return [{ ...item, name }];
-      outcomes.refuse(item.place, `The workspace has ${textKinds.name.max} event names already`);
-      return [];
-    });
+    const arrivals = await readArrivals(this.workspaces, batch, outcomes, now);
+    const names = new Terms();
+    for (const { workspace, payload } of arrivals) names.add(workspace.number, 'name', storable(payload.event));
+    const codes = await this.dictionary.codes(names);
+    const items: Item[] = [];
+    for (const arrival of arrivals) {
+      const { payload, workspace } = arrival;
+      const name = codes.of(workspace.number, 'name', storable(payload.event));
+      const packed = packEvent(payload);
+      if (Buffer.byteLength(packed.properties) > propertiesBytesMax)
+        outcomes.refuse(arrival.place, `The properties take more than ${propertiesBytesMax} bytes`);
+      else if (name === undefined) outcomes.refuse(arrival.place, `The workspace has ${textKinds.name.max} event names already`);
+      else items.push({ ...arrival, packed, name });
+    }
+    return items;
   }
 
   private async write(client: PoolClient, items: readonly Item[], erasures: ReadonlyMap<number, number>): Promise<void> {
     if (items.length === 0) return;
     const texts = await codeTexts(this.dictionary, items);
-    const owners = items.map(({ workspace: { number }, identities }): PersonTerm => {
-      return { ...(identities[0] as Identity), workspace: { number, erasures: erasures.get(number) ?? 0 } };
+    const states = new Map([...erasures].map(([number, count]) => [number, { number, erasures: count }]));
+    const owners = items.map(({ workspace: { number }, identities: [identity] }): PersonTerm => {
+      const { isKnown, id } = identity as Identity;
+      return { workspace: states.get(number) ?? { number, erasures: 0 }, isKnown, id };
     });
     const persons = await this.persons.numbers(owners);
-    const visits = items.map(({ payload: { sessionId } }, i) => {
-      const owner = owners[i] as PersonTerm;
-      const person = persons.get(personKey(owner)) as number;
-      return { workspace: owner.workspace, name: sessionId === null ? '' : storable(sessionId), person };
+    const visits = items.map(({ payload: { sessionId } }, i): SessionTerm => {
+      const { workspace } = owners[i] as PersonTerm;
+      return { workspace, name: sessionId === null ? '' : storable(sessionId), person: persons[i] as number };
     });
-    const sessions = await this.sessions.numbers(visits.filter(({ name }) => name !== ''));
+    const sessions = await this.sessions.numbers(visits);
     const rows = items.map((item, i): EventRow => {
-      const visit = visits[i] as SessionTerm;
+      const { page, resource, context, shape, properties } = texts[i] as TextCodes;
       return {
-        ...(texts[i] as TextCodes),
         at: item.at,
         receivedAt: item.receivedAt,
         workspace: item.workspace.number,
-        person: visit.person,
-        session: sessions.get(sessionKey(visit)) ?? 0,
+        person: persons[i] as number,
+        session: sessions[i] as number,
         name: item.name,
+        page,
+        resource,
+        context,
+        shape,
         isBot: item.payload.isBot,
         message: messageBytes(item.payload.messageId),
+        properties,
       };
     });
     await this.copy(client, rows.sort(byTime));

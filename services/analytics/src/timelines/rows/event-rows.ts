@@ -67,8 +67,12 @@ export const encodeRows = (rows: readonly EventRow[]): Buffer => {
 };
 
 const postgresEpochMs = Date.UTC(2000, 0, 1);
+const twoTo32 = 2 ** 32;
 
+/** Microseconds since 2000 in two halves: a BigInt for each would be a fifth of encoding the row. Exact for some 285 years. */
 const writeTime = (buffer: Buffer, ms: number, place: number): number => {
+  const micros = (ms - postgresEpochMs) * 1_000;
   buffer.writeInt32BE(8, place);
-  return buffer.writeBigInt64BE(BigInt(ms - postgresEpochMs) * 1_000n, place + 4);
+  buffer.writeInt32BE(Math.floor(micros / twoTo32), place + 4);
+  return buffer.writeUInt32BE(micros - Math.floor(micros / twoTo32) * twoTo32, place + 8);
 };
