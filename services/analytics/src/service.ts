@@ -1,4 +1,4 @@
-import { busConfigOf, createLogger, pruneIdempotencyKeys, ServiceBus, type ServiceDefinition } from '@pca/service-kit';
+import { busConfigOf, createLogger, ServiceBus, type ServiceDefinition } from '@pca/service-kit';
 import type { FastifyInstance } from 'fastify';
 import { AppModule } from './app.module.js';
 import { openDatabase } from './data-source.js';
@@ -45,9 +45,7 @@ export const analyticsService = (env: AnalyticsEnv): ServiceDefinition => {
       deletions.start();
       const seen = new SeenSweep(database.pool);
       const timer = setInterval(() => {
-        Promise.all([pruneIdempotencyKeys(database.pool), seen.work(new Date())]).catch((err: unknown) =>
-          logger.warn({ err }, 'the sweep failed; it is tried again'),
-        );
+        seen.work(new Date()).catch((err: unknown) => logger.warn({ err }, 'the sweep failed; it is tried again'));
       }, sweepMs);
       return Promise.resolve(() => {
         clearInterval(timer);

@@ -1,5 +1,4 @@
 import { inboxTableSql, outboxTableSql } from '@pca/outbox';
-import { idempotencyTableSql } from '@pca/service-kit';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
@@ -262,13 +261,13 @@ export class Analytics1763900000000 implements MigrationInterface {
   name = 'Analytics1763900000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    for (const sql of [workspaceSql, dictionarySql, personSql, eventSql, erasureSql, outboxTableSql, inboxTableSql, idempotencyTableSql])
+    for (const sql of [workspaceSql, dictionarySql, personSql, eventSql, erasureSql, outboxTableSql, inboxTableSql])
       await runner.query(sql);
   }
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`drop table event, seen_message, idle_mark, session, person, dictionary, tombstone, erasure, erasure_person, ingest_key,
-      workspace, inbox, consumer_group, outbox, outbox_dead, idempotency_key`);
+      workspace, inbox, consumer_group, outbox, outbox_dead`);
     await runner.query('drop function code_texts, code_of, number_persons, number_sessions, ensure_event_days');
   }
 }
