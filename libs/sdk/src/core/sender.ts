@@ -78,8 +78,9 @@ export class Sender {
 
   /** See `Client.flush`. Callers at the same time share one run. @param isRetry by itself, after a failure. */
   flush(isRetry = false): Promise<boolean> {
-    if (this.#sending) return this.#sending;
+    // Before anything else, because this may be the timer: if it stayed, the next event would take it for one that is still to come.
     this.#stopTimer();
+    if (this.#sending) return this.#sending;
     // Later, because a run that ends takes this promise away again.
     this.#sending = Promise.resolve().then(() => this.#network.exclusively(() => this.#drain(isRetry)));
     return this.#sending;
