@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { requiresKafka } from '@pca/testing';
 import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type EmbeddedKafka, type EmbeddedKafkaOptions, startEmbeddedKafka } from './index.js';
 
 const clientOf = (brokers: string): Kafka =>
@@ -38,7 +38,9 @@ const send = (brokers: string, topic: string, value: string): Promise<void> =>
 
 /** Every value in a topic of one partition, in its order. */
 const readAll = async (brokers: string, topic: string): Promise<string[]> => {
-  const [{ high = '0' } = {}] = await withAdmin(brokers, (admin) => admin.fetchTopicOffsets(topic));
+  // A broker that has just started may not lead its partitions yet.
+  const offsets = () => withAdmin(brokers, (admin) => admin.fetchTopicOffsets(topic));
+  const [{ high = '0' } = {}] = await vi.waitFor(offsets, { timeout: 30_000, interval: 200 });
   if (high === '0') return [];
   const consumer = clientOf(brokers).consumer({ groupId: `reader-${Math.random()}`, maxWaitTimeInMs: 100 });
   const values: string[] = [];
