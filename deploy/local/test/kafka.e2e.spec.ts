@@ -96,7 +96,7 @@ describe.skipIf(!(await requiresKafka()))('with BUS=kafka', () => {
     await system.start();
     expect(await withAdmin(`127.0.0.1:${system.run()?.kafka?.port}`, (admin) => admin.listTopics())).toContain('kept');
     await system.killSupervisor();
-    await expect.poll(() => system.processes(), { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => system.processes()).toEqual([]);
   });
 
   // Broken by: a reset that forgets the broker's data.
@@ -111,7 +111,7 @@ describe.skipIf(!(await requiresKafka()))('with BUS=kafka', () => {
     mkdirSync(cache);
     const fetching = await makeSystem({ BUS: 'kafka', XDG_CACHE_HOME: cache, ...withProgram('mvn', 'exec sleep 600') });
     const starting = fetching.start().catch(() => 'not started');
-    await expect.poll(() => fetching.output(), { timeout: 20_000 }).toContain('fetching Kafka');
+    await expect.poll(() => fetching.output()).toContain('fetching Kafka');
     expect(await fetching.stop()).toBe(0);
     expect(await starting).toBe('not started');
     expect(fetching.processes()).toEqual([]);

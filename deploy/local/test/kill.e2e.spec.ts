@@ -101,7 +101,7 @@ const losesNothing = async (bus: BusName): Promise<void> => {
     victims.push(victim);
     if (victim === 'supervisor') {
       await system.killSupervisor();
-      await expect.poll(() => system.processes(), { timeout: 15_000, message: 'processes that outlive their supervisor' }).toEqual([]);
+      await expect.poll(() => system.processes(), { timeout: 30_000, message: 'processes that outlive their supervisor' }).toEqual([]);
       await system.start();
     } else kill(victim);
   }

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isPortFree } from '@pca/embedded-postgres';
 import { readRunFile, type RunFile } from '../src/data/run-file.js';
 
 const root = join(import.meta.dirname, '../../..');
@@ -33,14 +33,20 @@ export interface RunningSystem {
   remove(): Promise<void>;
 }
 
+const portsMin = 10_000;
+/** Of one system: its gateway and, after a base, one for each service. */
+const portsEach = 10;
+const systems = 1_000;
+const workers = 10;
+
+/** Below the ports that servers choose for themselves, and apart from those of other workers of the same test run. */
 const freePorts = async (): Promise<{ gateway: number; base: number }> => {
-  // Services listen on the ports after the base: the base itself has to lie where nobody is for the next few.
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  const gateway = 20_000 + (port % 10_000);
-  return { gateway, base: gateway + 10 };
+  const worker = Number(process.env['VITEST_POOL_ID'] ?? 0) % workers;
+  for (;;) {
+    const gateway = portsMin + portsEach * (worker + workers * Math.floor(Math.random() * (systems / workers)));
+    const free = await Promise.all(Array.from({ length: portsEach }, (_unused, n) => isPortFree(gateway + n)));
+    if (free.every(Boolean)) return { gateway, base: gateway + 1 };
+  }
 };
 
 interface RunningSystemOptions {
