@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -23,8 +24,11 @@ export default defineConfig({
     globalSetup: ['postgres', 'kafka/kafka'].map((name) =>
       fileURLToPath(new URL(`./libs/testing/src/${name}.global-setup.ts`, import.meta.url)),
     ),
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // Most of the time is waiting, for processes that start and for what happens by itself: never one file at a time.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // How long something may take when the machine is busy; what is right comes much sooner.
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     // What a test waits for comes when the machine has time for it; by default only a second is given.
     expect: { poll: { timeout: 20_000 } },
   },
