@@ -13,6 +13,7 @@ const passedOn = [
   'LANG',
   'LC_*',
   'NODE_OPTIONS',
+  'NODE_COMPILE_CACHE',
   'NODE_EXTRA_CA_CERTS',
   'SSL_CERT_FILE',
   'NODE_ENV',
