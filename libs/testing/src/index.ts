@@ -15,4 +15,5 @@ export { askGraphql, askRest, startTestService, type GraphqlAnswer, type Running
 export { testIssuer, type TestIssuer } from './test-issuer.js';
 export { seededRandom, type SeededRandom } from './seeded-random.js';
 export { requires } from './requires.js';
+export { chromiumFlags, chromiumPath, requiresChromium } from './chromium.js';
 export { projectionCommand, projectionMain, type ProjectionProcess, type RunningCommand, startProjection } from './projection.js';
