@@ -1,56 +1,28 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AnalyticsEvent, BrowserOptions } from '@pca/sdk';
-import { requires } from '@pca/testing';
+import type { AnalyticsEvent } from '@pca/sdk';
+import { requiresChromium } from '@pca/testing';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { bundle } from '../bundle.js';
-import { type ProtocolServer, startProtocolServer } from '../protocol-server.js';
-import {
-  executablePath,
-  hasChromium,
-  makeProfile,
-  removeProfile,
-  type RunningBrowser,
-  type Site,
-  startBrowser,
-  startSite,
-} from './browser-harness.js';
+import { makeProfile, removeProfile, type SdkUnderTest, startBrowser, startSdk } from './browser-harness.js';
 
-describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath}`))('a page with the SDK', () => {
-  let profile: string;
-  let browser: RunningBrowser;
-  let site: Site;
-  let server: ProtocolServer;
+describe.skipIf(!requiresChromium())('a page with the SDK', () => {
+  let sut: SdkUnderTest;
 
   beforeAll(async () => {
-    [profile, site, server] = await Promise.all([makeProfile(), startSite(), startProtocolServer()]);
-    browser = await startBrowser(profile);
+    sut = await startSdk();
   });
-  afterAll(async () => {
-    await browser?.close();
-    await site?.stop();
-    await server?.stop();
-    await removeProfile(profile);
-  });
-  afterEach(async () => {
-    for (const page of browser.context.pages()) await page.close();
-  });
+  afterAll(() => sut?.stop());
+  afterEach(() => sut.reset());
 
-  const open = async (key: string, more: Partial<BrowserOptions> = {}, path?: string, before?: () => void): Promise<Page> => {
-    const page = await browser.context.newPage();
-    if (before) await page.addInitScript(before);
-    await page.goto(site.url(`${key}.localhost`, { endpoint: server.url, writeKey: key, flushIntervalMs: 20, ...more }, path));
-    await page.waitForFunction(() => window.client);
-    return page;
-  };
-  const eventsOf = (key: string): AnalyticsEvent[] => server.ids(key).map((id) => server.taken.get(id)!);
+  const eventsOf = (key: string): AnalyticsEvent[] => sut.server.ids(key).map((id) => sut.server.taken.get(id)!);
   const storedKeys = (page: Page): Promise<string[]> => page.evaluate(() => Object.keys(localStorage));
   const storedIds = async (page: Page): Promise<string[]> => (await storedKeys(page)).flatMap((key) => key.split(':e:').slice(1));
 
   // Broken by: a field that the server knows by another name, a query (with secrets) that leaks, a campaign that is forgotten at the next page.
   it('says what happened, to whom and where, in the shape of the protocol', async () => {
-    const page = await open('shape', { context: { app: 'shop' } }, '/cart');
+    const page = await sut.open('shape', { context: { app: 'shop' } }, { path: '/cart' });
     await page.evaluate(() => history.replaceState(null, '', '/cart?token=secret&utm_source=newsletter&utm_campaign=spring#secret'));
     await page.evaluate(async () => {
       const { client } = window;
@@ -71,7 +43,7 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
       ...AnalyticsEvent[],
     ];
     const { anonymousId, sessionId } = added;
-    const origin = new URL(site.url('shape.localhost')).origin;
+    const origin = new URL(sut.site.url('shape.localhost')).origin;
     const campaign = { source: 'newsletter', name: 'spring' };
     expect(added).toEqual({
       type: 'track',
@@ -105,7 +77,7 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
     expect(after).not.toHaveProperty('userId');
     expect([anonymousId, sessionId]).not.toContain(after!.anonymousId);
     expect(after!.sessionId).not.toBe(sessionId);
-    expect(server.batches.at(-1)).toMatchObject({ writeKey: 'shape', sentAt: expect.stringMatching(/Z$/) });
+    expect(sut.server.batches.at(-1)).toMatchObject({ writeKey: 'shape', sentAt: expect.stringMatching(/Z$/) });
     expect(JSON.stringify(eventsOf('shape'))).not.toContain('secret');
   });
 
@@ -115,25 +87,25 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
     const [, lines = ''] = /```ts\n(import .*'@pca\/sdk';\n[^`]*)```/.exec(readme) ?? [];
     expect(lines.trim().split('\n')).toHaveLength(3);
     const program = Buffer.from(
-      await bundle(lines.replace('http://localhost:8000', server.url).replace('YOUR_INGEST_KEY', 'readme'), 'browser'),
+      await bundle(lines.replace('http://localhost:8000', sut.server.url).replace('YOUR_INGEST_KEY', 'readme'), 'browser'),
     ).toString();
-    const page = await browser.context.newPage();
-    await page.goto(site.url('readme.localhost'));
+    const page = await sut.browser.context.newPage();
+    await page.goto(sut.site.url('readme.localhost'));
     await page.evaluate((code) => {
       const script = document.createElement('script');
       script.type = 'module';
       script.text = code;
       document.head.append(script);
     }, program);
-    await expect.poll(async () => new Set([...(await storedIds(page)), ...server.ids('readme')]).size).toBe(2);
+    await expect.poll(async () => new Set([...(await storedIds(page)), ...sut.server.ids('readme')]).size).toBe(2);
     await page.close({ runBeforeUnload: true });
-    await expect.poll(() => server.names('readme').sort()).toEqual(['/', 'signed up']);
+    await expect.poll(() => sut.server.names('readme').sort()).toEqual(['/', 'signed up']);
   });
 
   // Broken by: anything kept or sent before the person agreed, or after they changed their mind, in this tab or another.
   it('needs consent where it is required', async () => {
-    const page = await open('consent', { consent: 'required', autocapture: { pages: true, clicks: true } });
-    const other = await open('consent', { consent: 'required' });
+    const page = await sut.open('consent', { consent: 'required', autocapture: { pages: true, clicks: true } });
+    const other = await sut.open('consent', { consent: 'required' });
     expect(
       await page.evaluate(() =>
         Promise.all([window.client.track('too early'), window.client.identify('ada'), window.client.alias('a', 'b')]),
@@ -143,22 +115,22 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
     expect(await storedKeys(page)).toEqual([]);
     await page.evaluate(() => window.client.optIn());
     await page.evaluate(() => window.client.track('agreed'));
-    await expect.poll(() => server.names('consent')).toEqual(['/', 'agreed']);
+    await expect.poll(() => sut.server.names('consent')).toEqual(['/', 'agreed']);
     // Each tab may have a process of its own, to which the news takes a moment.
     await expect.poll(() => storedKeys(other)).toContain('pca:consent:consent');
     expect(await other.evaluate(() => window.client.track('agreed for all tabs'))).toEqual(expect.any(String));
-    await expect.poll(() => server.names('consent')).toHaveLength(3);
+    await expect.poll(() => sut.server.names('consent')).toHaveLength(3);
     await page.evaluate(() => window.client.optOut());
     expect(await storedKeys(page)).toEqual([]);
     await expect.poll(() => storedKeys(other)).toEqual([]);
     expect(await other.evaluate(() => window.client.track('too late'))).toBeUndefined();
     expect(await other.evaluate(() => window.client.flush())).toBe(true);
-    expect(server.names('consent')).toHaveLength(3);
+    expect(sut.server.names('consent')).toHaveLength(3);
   });
 
   // Broken by: a refusal that the next visit has forgotten, a queue that is sent in spite of it.
   it('takes no for an answer', async () => {
-    const page = await open('refusal', { flushIntervalMs: 3_600_000 });
+    const page = await sut.open('refusal', { flushIntervalMs: 3_600_000 });
     await page.evaluate(() => window.client.track('not sent yet'));
     await page.evaluate(() => window.client.optOut());
     expect(await storedKeys(page)).toEqual(['pca:refusal:consent']);
@@ -166,26 +138,26 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
     await page.waitForFunction(() => window.client);
     expect(await page.evaluate(() => window.client.track('refused'))).toBeUndefined();
     await page.evaluate(() => window.client.flush());
-    expect(server.ids('refusal')).toEqual([]);
+    expect(sut.server.ids('refusal')).toEqual([]);
     await page.evaluate(() => window.client.optIn());
     expect(await page.evaluate(() => window.client.track('agreed'))).toEqual(expect.any(String));
     await page.evaluate(() => window.client.flush());
-    expect(server.names('refusal')).toEqual(['agreed']);
+    expect(sut.server.names('refusal')).toEqual(['agreed']);
   });
 
   // Broken by: a signal that is asked for under another name; one that the person's own word does not override.
   it('minds Global Privacy Control, unless the person says otherwise', async () => {
-    const object = (): void => void Object.defineProperty(Navigator.prototype, 'globalPrivacyControl', { value: true });
-    const page = await open('gpc', { autocapture: { pages: true } }, '/', object);
+    const before = (): void => void Object.defineProperty(Navigator.prototype, 'globalPrivacyControl', { value: true });
+    const page = await sut.open('gpc', { autocapture: { pages: true } }, { before });
     expect(await page.evaluate(() => window.client.track('objected'))).toBeUndefined();
     expect(await storedKeys(page)).toEqual([]);
     await page.evaluate(() => window.client.optIn());
     expect(await page.evaluate(() => window.client.track('agreed'))).toEqual(expect.any(String));
-    await expect.poll(() => server.names('gpc')).toEqual(['/', 'agreed']);
+    await expect.poll(() => sut.server.names('gpc')).toEqual(['/', 'agreed']);
     await page.evaluate(() => window.client.optOut());
-    const deaf = await open('gpc-ignored', { ignorePrivacySignals: true }, '/', object);
+    const deaf = await sut.open('gpc-ignored', { ignorePrivacySignals: true }, { before });
     await deaf.evaluate(() => window.client.track('ignored'));
-    await expect.poll(() => server.names('gpc-ignored')).toEqual(['ignored']);
+    await expect.poll(() => sut.server.names('gpc-ignored')).toEqual(['ignored']);
   });
 
   // Broken by: a browser's real setting, which looks different from what we think.
@@ -195,9 +167,7 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
     await writeFile(join(objecting, 'Default/Preferences'), JSON.stringify({ enable_do_not_track: true }));
     const another = await startBrowser(objecting);
     try {
-      const page = await another.context.newPage();
-      await page.goto(site.url('dnt.localhost', { endpoint: server.url, writeKey: 'dnt', flushIntervalMs: 20 }));
-      await page.waitForFunction(() => window.client);
+      const page = await sut.open('dnt', {}, { context: another.context });
       expect(await page.evaluate(() => navigator.doNotTrack)).toBe('1');
       expect(await page.evaluate(() => window.client.track('objected'))).toBeUndefined();
       expect(await storedKeys(page)).toEqual([]);
@@ -209,8 +179,8 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
 
   // Broken by: a title of the page before, a view for each replaceState, a history that the site's own code cannot use any more.
   it('sees the pages that a script makes, once each, with their titles', async () => {
-    const page = await open('spa', { autocapture: { pages: true } });
-    await expect.poll(() => server.names('spa')).toEqual(['/']);
+    const page = await sut.open('spa', { autocapture: { pages: true } });
+    await expect.poll(() => sut.server.names('spa')).toEqual(['/']);
     await page.evaluate(async () => {
       const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
       history.pushState({ own: 'state' }, '', '/products');
@@ -223,7 +193,7 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
       await turn();
     });
     await page.goBack();
-    await expect.poll(() => server.names('spa')).toEqual(['/', '/products', '/products/7', '/products']);
+    await expect.poll(() => sut.server.names('spa')).toEqual(['/', '/products', '/products/7', '/products']);
     expect(
       eventsOf('spa')
         .map(({ context }) => (context['page'] as { title: string }).title)
@@ -234,12 +204,12 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
     await page.evaluate(() => history.pushState(null, '', '/closed'));
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 5)));
     expect(await storedIds(page)).toEqual([]);
-    expect(server.names('spa')).toHaveLength(4);
+    expect(sut.server.names('spa')).toHaveLength(4);
   });
 
   // Broken by: a click that the site stops, one on a child, one inside a component; properties that are not ours; a link that leaves the page.
   it('tracks clicks on what is marked, and on nothing else', async () => {
-    const page = await open('clicks', { autocapture: { clicks: true }, flushIntervalMs: 3_600_000 });
+    const page = await sut.open('clicks', { autocapture: { clicks: true }, flushIntervalMs: 3_600_000 });
     await page.evaluate(() => {
       const part = document.createElement('div');
       part.innerHTML = `
@@ -254,13 +224,13 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
     });
     for (const selector of ['#plain', '#child', '#host button', '#link']) await page.click(selector);
     await page.waitForURL('**/next');
-    await expect.poll(() => server.names('clicks')).toEqual(['plan chosen', 'inner', 'left']);
+    await expect.poll(() => sut.server.names('clicks')).toEqual(['plan chosen', 'inner', 'left']);
     expect(eventsOf('clicks').map(({ properties }) => properties)).toEqual([{ planName: 'pro' }, {}, {}]);
   });
 
   // Broken by: a limit that only the server knows, a fault of the site's code that stops the site.
   it('refuses what is no event, in words, and never throws', async () => {
-    const page = await open('refused');
+    const page = await sut.open('refused');
     const answers = await page.evaluate(() => {
       const circular: Record<string, unknown> = {};
       circular['self'] = circular;
@@ -281,12 +251,12 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
       expect.stringMatching(/^EVENT_TOO_LARGE .*\d+ bytes; 32768 are the limit/),
       ...Array.from({ length: 5 }, () => expect.stringMatching(/^INVALID_EVENT /)),
     ]);
-    await expect.poll(() => server.names('refused')).toEqual(['good']);
+    await expect.poll(() => sut.server.names('refused')).toEqual(['good']);
   });
 
   // Broken by: a callback of the site that throws into our queue.
   it('goes on when onError throws', async () => {
-    const page = await open('throwing');
+    const page = await sut.open('throwing');
     await page.evaluate(() => {
       window.client = window.createClient({
         ...JSON.parse(new URLSearchParams(location.search).get('options')!),
@@ -296,6 +266,6 @@ describe.skipIf(!requires('Chromium', hasChromium, `there is no ${executablePath
       });
     });
     const ids = await page.evaluate(() => Promise.all([window.client.track(''), window.client.track('good')]));
-    await expect.poll(() => server.ids('throwing')).toEqual([ids[1]]);
+    await expect.poll(() => sut.server.ids('throwing')).toEqual([ids[1]]);
   });
 });
