@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { askGraphql, type TestIssuer, testIssuer, type TestPostgres, testPostgres } from '@pca/testing';
+import { askGraphql, freePort, type TestIssuer, testIssuer, type TestPostgres, testPostgres } from '@pca/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createService, ServiceRefused } from './gen-service/create-service.ts';
 import { copyRepository, type RepositoryCopy } from './gen-service/repository-copy.ts';
@@ -25,7 +24,8 @@ afterAll(async () => {
 });
 
 // What the test runner puts into its own environment must not reach the one that it starts.
-const bareEnv = { PATH: process.env['PATH'], HOME: process.env['HOME'], NO_COLOR: '1' };
+const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
+const bareEnv = { PATH, HOME, NODE_COMPILE_CACHE, NO_COLOR: '1' };
 
 const inCopy = (program: string, ...args: string[]): { status: number | null; output: string } => {
   const { status, stdout, stderr } = spawnSync(program, args, { cwd: copy.root, encoding: 'utf8', env: bareEnv });
@@ -43,20 +43,11 @@ const commit = (): void => {
   }
 };
 
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-
 /** A built service as a process of its own, ready. */
 const start = async (name: string, env: Record<string, string>): Promise<string> => {
   const port = await freePort();
   const child = spawn(process.execPath, [join(copy.root, 'services', name, 'dist/main.js')], {
-    env: { PATH: process.env['PATH'], NODE_ENV: 'test', LOG_LEVEL: 'warn', PORT: String(port), ...issuer.env, ...env },
+    env: { PATH, NODE_COMPILE_CACHE, NODE_ENV: 'test', LOG_LEVEL: 'warn', PORT: String(port), ...issuer.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   processes.push(child);

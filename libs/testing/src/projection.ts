@@ -19,6 +19,8 @@ export interface ProjectionProcess {
   stop(): Promise<number | null>;
 }
 
+const bareEnv = { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], NODE_ENV: 'test' };
+
 const ended = async (child: ChildProcess): Promise<number | null> => {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   return child.exitCode;
@@ -28,7 +30,7 @@ const ended = async (child: ChildProcess): Promise<number | null> => {
 export const startProjection = async (env: NodeJS.ProcessEnv): Promise<ProjectionProcess> => {
   const port = await freePort();
   const child = fork(projectionMain, [], {
-    env: { PATH: process.env['PATH'], NODE_ENV: 'test', ...env, PORT: String(port) },
+    env: { ...bareEnv, ...env, PORT: String(port) },
     execArgv: [],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
@@ -64,7 +66,7 @@ export interface RunningCommand {
 /** Runs the program of the service as a command, such as `replay --group projection`. */
 export const projectionCommand = (env: NodeJS.ProcessEnv, ...args: string[]): RunningCommand => {
   const child = spawn(process.execPath, [projectionMain, ...args], {
-    env: { PATH: process.env['PATH'], NODE_ENV: 'test', PORT: '1', ...env },
+    env: { ...bareEnv, PORT: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

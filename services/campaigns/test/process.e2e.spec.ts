@@ -30,7 +30,7 @@ afterAll(async () => {
 const start = (env: Record<string, string>): ChildProcess => {
   output = '';
   child = fork(main, {
-    env: { PATH: process.env['PATH'] ?? '', APOLLO_TELEMETRY_DISABLED: 'true', ...env },
+    env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'], APOLLO_TELEMETRY_DISABLED: 'true', ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
@@ -49,7 +49,7 @@ const startReady = async (env: Record<string, string> = {}): Promise<string> => 
           (response) => response.status,
           () => 0,
         ),
-      { timeout: 20_000, message: output },
+      { message: output },
     )
     .toBe(200);
   return url;
@@ -165,9 +165,9 @@ it('traces a request through to its queries and the bus, when there is somewhere
   const traceId = '0af7651916cd43dd8448eb211c80319c';
   await askRest(url, token, 'POST', '/v1/campaigns', campaign, { traceparent: `00-${traceId}-b7ad6b7169203331-01` });
   await expect
-    .poll(() => spans.filter((span) => span.traceId === traceId).map((span) => span.name), { timeout: 10_000 })
+    .poll(() => spans.filter((span) => span.traceId === traceId).map((span) => span.name))
     .toEqual(expect.arrayContaining(['POST /v1/campaigns', 'pg insert', 'pg commit']));
-  await expect.poll(() => spans.map((span) => span.name), { timeout: 10_000 }).toContain('bus publish');
+  await expect.poll(() => spans.map((span) => span.name)).toContain('bus publish');
   expect(new Set(spans.map((span) => span.service))).toEqual(new Set(['campaigns']));
   const bus = await PostgresEventBus.connect({ url: busUrl });
   const events: EventEnvelope[] = [];

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '@pca/testing';
 
 export interface GatewayProcess {
   url: string;
@@ -13,19 +13,17 @@ export interface GatewayProcess {
   end(): Promise<number | null>;
 }
 
-export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-};
-
 /** dist/main.js as the supervisor starts it. Resolves when it answers or has ended. */
 export const startGatewayProcess = async (env: NodeJS.ProcessEnv, nodeArguments: string[] = []): Promise<GatewayProcess> => {
   const port = await freePort();
   const child = spawn(process.execPath, [...nodeArguments, resolve(import.meta.dirname, '../dist/main.js')], {
-    env: { PATH: process.env['PATH'], ...env, LOG_LEVEL: 'info', PORT: String(port) },
+    env: {
+      PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+      ...env,
+      LOG_LEVEL: 'info',
+      PORT: String(port),
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let text = '';

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, request as httpRequest, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { freePort } from '@pca/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { type Fixtures, type RunningGateway, startFixtures, startGateway } from './gateway-harness.js';
-import { freePort } from './gateway-process.js';
 
 interface Seen {
   method: string;
@@ -253,9 +253,9 @@ it('holds no more bodies than it has room for', async () => {
   expect(refused.headers.get('access-control-allow-origin')).toBe('*');
   expect(seen).toHaveLength(before);
   sockets[0]?.write('x');
-  await expect.poll(() => statusFrom('192.0.2.1'), { timeout: 10_000 }).toBe(202);
+  await expect.poll(() => statusFrom('192.0.2.1')).toBe(202);
   for (const socket of sockets) socket.destroy();
-  for (const n of [2, 3, 4]) await expect.poll(() => statusFrom(`192.0.2.${n}`), { timeout: 10_000 }).toBe(202);
+  for (const n of [2, 3, 4]) await expect.poll(() => statusFrom(`192.0.2.${n}`)).toBe(202);
   // It all is free again, and no more than that.
   const again = await Promise.all([1, 2, 3, 4].map((n) => unfinished(`192.0.2.${n}`)));
   expect(await statusFrom('192.0.2.9')).toBe(503);
