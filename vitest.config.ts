@@ -30,6 +30,6 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 180_000,
     // What a test waits for comes when the machine has time for it; by default only a second is given.
-    expect: { poll: { timeout: 20_000 } },
+    expect: { poll: { timeout: 60_000 } },
   },
 });

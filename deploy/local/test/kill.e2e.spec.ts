@@ -88,7 +88,7 @@ const losesNothing = async (bus: BusName): Promise<void> => {
   const goOn = async (more: number, message: string): Promise<void> => {
     const [created, events] = [acknowledged.created.size, ids.acknowledged.size];
     const left = (): number => Math.max(created + more - acknowledged.created.size, events + more - ids.acknowledged.size);
-    await expect.poll(left, { timeout: 30_000, message }).toBeLessThan(0);
+    await expect.poll(left, { message }).toBeLessThan(0);
   };
   const victims: string[] = [];
   for (let round = 0; round < rounds; round++) {
@@ -101,7 +101,7 @@ const losesNothing = async (bus: BusName): Promise<void> => {
     victims.push(victim);
     if (victim === 'supervisor') {
       await system.killSupervisor();
-      await expect.poll(() => system.processes(), { timeout: 30_000, message: 'processes that outlive their supervisor' }).toEqual([]);
+      await expect.poll(() => system.processes(), { message: 'processes that outlive their supervisor' }).toEqual([]);
       await system.start();
     } else kill(victim);
   }
@@ -110,7 +110,7 @@ const losesNothing = async (bus: BusName): Promise<void> => {
   await Promise.all(load);
   const metricOf = (service: string, metric: RegExp) => async (): Promise<number> =>
     Number(metric.exec(await metricsOf(service))?.[1] ?? NaN);
-  await expect.poll(metricOf('campaigns', /^pca_outbox_depth\S* (\d+)$/m), { timeout: 30_000, message: 'the outbox empties' }).toBe(0);
+  await expect.poll(metricOf('campaigns', /^pca_outbox_depth\S* (\d+)$/m), { message: 'the outbox empties' }).toBe(0);
   const lag = /^pca_bus_lag\{\S*group="analytics\.timelines"\S*\} (\d+)$/m;
   await expect.poll(metricOf('analytics', lag), { timeout: 60_000, message: 'the events are stored' }).toBe(0);
   expect(await system.stop(), system.output().slice(-2000)).toBe(0);

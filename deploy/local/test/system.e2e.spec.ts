@@ -215,6 +215,6 @@ await onBothBuses((bus) => {
           '{ featureUsage(by: RESOURCE, limit: 200) { event resource } }',
         )
       ).data?.featureUsage;
-    await expect.poll(told, { timeout: 30_000 }).toEqual(expect.arrayContaining([{ event: 'graphql query', resource: 'FirstQuestion' }]));
+    await expect.poll(told).toEqual(expect.arrayContaining([{ event: 'graphql query', resource: 'FirstQuestion' }]));
   });
 });

@@ -162,18 +162,18 @@ describe.skipIf(!(await requiresKafka()))('the embedded broker', () => {
     });
     for (let round = 0; round < 3; round += 1) {
       const before = acknowledged.length;
-      await expect.poll(() => acknowledged.length, { timeout: 30_000 }).toBeGreaterThan(before + 50);
+      await expect.poll(() => acknowledged.length).toBeGreaterThan(before + 50);
       process.kill(broker.pid, 'SIGKILL');
       expect(await broker.exited).toEqual({ code: null, signal: 'SIGKILL', wanted: false });
       broker = await start({ port });
     }
     const before = acknowledged.length;
-    await expect.poll(() => acknowledged.length, { timeout: 30_000 }).toBeGreaterThan(before + 50);
+    await expect.poll(() => acknowledged.length).toBeGreaterThan(before + 50);
     sending = false;
     await load;
     const found = new Set(await readAll(brokers, 'load'));
     expect(acknowledged.filter((value) => !found.has(value))).toEqual([]);
-  }, 120_000);
+  }, 240_000);
 
   // Broken by: a broker that is nobody's child, a keeper that dies with its owner, or a start that does not wait for what still ends.
   it.each([
@@ -184,9 +184,9 @@ describe.skipIf(!(await requiresKafka()))('the embedded broker', () => {
     const { owner, keeperPid } = await startOwner();
     if (killKeeper) process.kill(keeperPid, 'SIGKILL');
     if (killOwner) owner.kill('SIGKILL');
-    await expect.poll(() => processes().filter((pid) => pid !== owner.pid), { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => processes().filter((pid) => pid !== owner.pid)).toEqual([]);
     owner.kill('SIGKILL');
-    await expect.poll(processes, { timeout: 10_000 }).toEqual([]);
+    await expect.poll(processes).toEqual([]);
     const again = await start();
     expect(await readAll(again.brokers, 'kept')).toEqual(['first']);
   });
@@ -201,7 +201,7 @@ describe.skipIf(!(await requiresKafka()))('the embedded broker', () => {
     process.kill(keeperPid, 'SIGSTOP');
     owner.kill('SIGKILL');
     process.kill(keeperPid, 'SIGKILL');
-    await expect.poll(processes, { timeout: 10_000 }).toEqual([pid]);
+    await expect.poll(processes).toEqual([pid]);
     const log: string[] = [];
     const again = await start({ onLog: (line) => log.push(line) });
     expect(log[0]).toBe('a broker of an earlier run is still there and is being shut down');

@@ -8,7 +8,7 @@ import { Recorder } from './harness/recorder.js';
 import { messageOf, sequenceOf } from './messages.js';
 
 const hourMs = 3_600_000;
-const waiting = { timeout: 20_000 };
+const waiting = { timeout: 60_000 };
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
   clearInterval(ticking);

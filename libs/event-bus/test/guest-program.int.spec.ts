@@ -51,9 +51,9 @@ const talkWithGuest = async (engine: string, address: string, bus: EventBus): Pr
   await bus.subscribe({ group: 'hosts', topics: [campaignsTopic], handle: async (messages) => void got.push(...messages) });
   const guest = startGuest(engine, address, key);
   const versions = () => got.map(({ envelope }) => (parseEvent(envelope).payload as { version: number }).version);
-  await expect.poll(() => `${versions().join()}${guest.errors()}`, { timeout: 30_000 }).toBe('6,7');
+  await expect.poll(() => `${versions().join()}${guest.errors()}`).toBe('6,7');
   await bus.publish([versionMade(8)]);
-  await expect.poll(() => guest.seen().map(({ version }) => version), { timeout: 30_000 }).toEqual([6, 7, 8]);
+  await expect.poll(() => guest.seen().map(({ version }) => version)).toEqual([6, 7, 8]);
   // All of them in one partition, or the key would have no order.
   expect(new Set([...got.map(({ partition }) => partition), ...guest.seen().map(({ from }) => from)]).size).toBe(1);
   expect(got[1]?.key).toBe(key);

@@ -79,7 +79,7 @@ describe.skipIf(!(await requiresKafka()))('a group on Kafka', () => {
     };
     await bus.publish([1, 2, 3].map((sequence) => messageOf(topic, 'key', sequence)));
     const subscription = await bus.subscribe({ group, topics: [topic], handle });
-    await expect.poll(() => got.length, { timeout: 20_000 }).toBe(3);
+    await expect.poll(() => got.length).toBe(3);
     expect(await kept()).toEqual([{ offset: '0', metadata: '{"attempt":1,"until":3}' }]);
     gate.resolve();
     await expect.poll(kept).toEqual([{ offset: '3', metadata: null }]);
@@ -95,7 +95,7 @@ describe.skipIf(!(await requiresKafka()))('a group on Kafka', () => {
     await dead.disconnect();
     await bus.subscribe({ group, topics: [topic], handle, attemptsMax: 5 });
     await expect
-      .poll(() => got.slice(3).map((message) => [sequenceOf(message), message.attempt]), { timeout: 20_000 })
+      .poll(() => got.slice(3).map((message) => [sequenceOf(message), message.attempt]))
       .toEqual([
         [4, 5],
         [5, 1],
@@ -126,13 +126,13 @@ describe.skipIf(!(await requiresKafka()))('a group on Kafka', () => {
         await sleep(20);
       }
     })();
-    await expect.poll(() => owned(first).length, { timeout: 20_000 }).toBe(6);
+    await expect.poll(() => owned(first).length).toBe(6);
     const second = await join();
-    await expect.poll(() => [owned(first).length, owned(second).length], { timeout: 20_000 }).toEqual([3, 3]);
+    await expect.poll(() => [owned(first).length, owned(second).length]).toEqual([3, 3]);
     const third = await join();
-    await expect.poll(() => [first, second, third].map((member) => owned(member).length), { timeout: 20_000 }).toEqual([2, 2, 2]);
+    await expect.poll(() => [first, second, third].map((member) => owned(member).length)).toEqual([2, 2, 2]);
     await second.close();
-    await expect.poll(() => [first, third].map((member) => owned(member).length), { timeout: 20_000 }).toEqual([3, 3]);
+    await expect.poll(() => [first, third].map((member) => owned(member).length)).toEqual([3, 3]);
     await publishing;
     await expect.poll(() => got.length, { timeout: 60_000 }).toBe(360);
     for (const key of keys) {
@@ -157,21 +157,21 @@ describe.skipIf(!(await requiresKafka()))('a group on Kafka', () => {
         await gate.promise;
       },
     });
-    await expect.poll(() => stuck, { timeout: 20_000 }).toEqual([1]);
+    await expect.poll(() => stuck).toEqual([1]);
     const second = await open({ limits: { sessionMsMax: 1_000, rebalanceMsMax: 1_500 } });
     await second.subscribe({ group, topics: [topic], handle: async (messages) => void other.push(...messages.map(sequenceOf)) });
-    await expect.poll(() => other, { timeout: 20_000 }).toEqual([1]);
+    await expect.poll(() => other).toEqual([1]);
     await bus.publish([messageOf(topic, 'key', 2)]);
     await expect.poll(() => other).toEqual([1, 2]);
     await expect.poll(kept).toMatchObject([{ offset: '2' }]);
     gate.resolve();
     // It is a member again, with nothing of its own.
-    await expect.poll(async () => (await admin.describeGroups([group])).groups[0]?.members.length, { timeout: 20_000 }).toBe(2);
+    await expect.poll(async () => (await admin.describeGroups([group])).groups[0]?.members.length).toBe(2);
     expect(await kept()).toMatchObject([{ offset: '2' }]);
     expect(stuck).toEqual([1]);
     await second.close();
     await bus.publish([messageOf(topic, 'key', 3)]);
-    await expect.poll(() => stuck, { timeout: 20_000 }).toEqual([1, 3]);
+    await expect.poll(() => stuck).toEqual([1, 3]);
     await hangs.close();
   });
 
@@ -189,13 +189,13 @@ describe.skipIf(!(await requiresKafka()))('a group on Kafka', () => {
     const cut = await open({ brokers: new URL(proxy.url).host, limits });
     const farAway = await cut.subscribe({ group, topics: [topic], handle: (messages) => slow(messages, far) });
     await (await open({ limits })).subscribe({ group, topics: [topic], handle: (messages) => slow(messages, near) });
-    await expect.poll(() => owned(farAway).length, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => owned(farAway).length).toBe(1);
     await publisher.publish(keys.map((key) => messageOf(topic, key, 1)));
     // Twice the session: nobody was taken for dead.
-    await expect.poll(() => [far, near], { timeout: 20_000 }).toEqual([[1], [1]]);
+    await expect.poll(() => [far, near]).toEqual([[1], [1]]);
     proxy.mode('silent');
     await publisher.publish(keys.map((key) => messageOf(topic, key, 2)));
-    await expect.poll(() => near.filter((sequence) => sequence === 2).length, { timeout: 30_000 }).toBe(2);
+    await expect.poll(() => near.filter((sequence) => sequence === 2).length).toBe(2);
   });
 
   // Broken by: an assigner that gives every member a part of the leader's topics.
@@ -207,7 +207,7 @@ describe.skipIf(!(await requiresKafka()))('a group on Kafka', () => {
     const fresh = await (
       await open()
     ).subscribe({ group, topics: [more, topic], handle: async (messages) => void got.push(...messages.map((message) => message.topic)) });
-    await expect.poll(() => [owned(old).length, owned(fresh).length], { timeout: 20_000 }).toEqual([2, 2]);
+    await expect.poll(() => [owned(old).length, owned(fresh).length]).toEqual([2, 2]);
     await expect.poll(() => fresh.positions()[more]?.size).toBe(8);
     await bus.publish([messageOf(more, 'key', 1)]);
     await expect.poll(() => got).toEqual([more]);
@@ -226,7 +226,7 @@ describe.skipIf(!(await requiresKafka()))('a group on Kafka', () => {
       const { key, envelope } = messageOf(topic, 'key', partition);
       await producer.send({ topic, messages: [{ key, partition, value: JSON.stringify(envelope) }] });
     }
-    await expect.poll(() => got.toSorted(), { timeout: 40_000 }).toEqual([0, 1, 2]);
+    await expect.poll(() => got.toSorted()).toEqual([0, 1, 2]);
   });
 
   // Broken by: taking for no position at all what kafkajs keeps for a group that the retention has overtaken.
@@ -251,7 +251,7 @@ describe.skipIf(!(await requiresKafka()))('a group on Kafka', () => {
     await coordinator?.offsetCommit({ groupId: group, groupGenerationId: -1, memberId: '', topics: [{ topic, partitions }] });
     const got: number[] = [];
     await bus.subscribe({ group, topics: [topic], from: 'latest', handle: async (messages) => void got.push(...messages.map(sequenceOf)) });
-    await expect.poll(() => got, { timeout: 20_000 }).toEqual([1]);
+    await expect.poll(() => got).toEqual([1]);
   });
 
   // Broken by: groups that pile up on the broker, one for each start of each process.
@@ -261,7 +261,7 @@ describe.skipIf(!(await requiresKafka()))('a group on Kafka', () => {
     const broadcast = await bus.broadcast({ topics: [topic], handle: async (messages) => void got.push(...messages.map(sequenceOf)) });
     const ours = async () =>
       (await admin.listGroups()).groups.map(({ groupId }) => groupId).filter((id) => id.startsWith('pca-broadcast-'));
-    await expect.poll(ours, { timeout: 20_000 }).toHaveLength(1);
+    await expect.poll(ours).toHaveLength(1);
     await bus.publish([messageOf(topic, 'key', 1)]);
     await expect.poll(() => got).toEqual([1]);
     await broadcast.close();
@@ -281,7 +281,7 @@ describe.skipIf(!(await requiresKafka()))('a group on Kafka', () => {
     };
     await bus.subscribe({ group, topics: [topic], handle, retryMs: 60_000, batchSize: 1 });
     await bus.publish(Array.from({ length: 5 }, (_, i) => messageOf(topic, bad, i)));
-    await expect.poll(() => retries, { timeout: 20_000 }).toEqual([1]);
+    await expect.poll(() => retries).toEqual([1]);
     for (let sequence = 1; sequence <= 20; sequence += 1) await bus.publish([messageOf(topic, good, sequence)]);
     await expect.poll(() => got).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
     expect(retries).toEqual([1]);

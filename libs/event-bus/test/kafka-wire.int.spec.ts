@@ -67,7 +67,7 @@ describe.skipIf(!(await requiresKafka()))('what the bus puts on Kafka, and takes
     const traced = { ...plain, consumerGroup: 'one', envelope: { ...plain.envelope, traceparent } };
     await bus.publish([plain, traced]);
     const got = await foreignConsumer(topic);
-    await expect.poll(() => got.length, { timeout: 20_000 }).toBe(2);
+    await expect.poll(() => got.length).toBe(2);
     const seen = got.map(({ key, value, headers }) => ({
       key: key?.toString(),
       value: JSON.parse(value?.toString() ?? '') as unknown,
@@ -104,7 +104,7 @@ describe.skipIf(!(await requiresKafka()))('what the bus puts on Kafka, and takes
     await producer.send({ topic, messages: [message(5)] });
     const got: DeliveredMessage[] = [];
     await bus.subscribe({ group: 'any', topics: [topic], handle: async (messages) => void got.push(...messages) });
-    await expect.poll(() => got.map(sequenceOf), { timeout: 20_000 }).toEqual([1, 2, 3, 5]);
+    await expect.poll(() => got.map(sequenceOf)).toEqual([1, 2, 3, 5]);
     const letters = (await readAll(bus, deadLetterTopicOf(topic))).flat().map(({ envelope }) => envelope.payload);
     expect(letters).toMatchObject([
       { offset: 3, isMessage: false, value: '', reason: 'It has no value', key: 'k' },
@@ -130,7 +130,7 @@ describe.skipIf(!(await requiresKafka()))('what the bus puts on Kafka, and takes
     }
     const got: number[] = [];
     await bus.subscribe({ group: 'tx', topics: [topic], handle: async (messages) => void got.push(...messages.map(sequenceOf)) });
-    await expect.poll(() => got, { timeout: 20_000 }).toEqual([1, 3]);
+    await expect.poll(() => got).toEqual([1, 3]);
     await bus.publish([messageOf(topic, 'key', 4)]);
     await expect.poll(() => got).toEqual([1, 3, 4]);
     await expect.poll(async () => (await bus.lag('tx'))[0]?.lag).toBe(0);

@@ -67,7 +67,7 @@ export const redriveContract = (open: () => Promise<Bus>): void => {
     await bus.publish(numbered(topic, 12));
     const evens = await consume(bus, { group: 'evens', topics: [topic] }, (n) => n % 2 === 1);
     const all = await consume(bus, { group: 'all', topics: [topic] }, (n) => n === 4);
-    await expect.poll(async () => (await letters(bus, topic)).length, { timeout: 30_000 }).toBe(7);
+    await expect.poll(async () => (await letters(bus, topic)).length).toBe(7);
     await evens.subscription.close();
 
     const [first] = await letters(bus, topic, { group: 'all' });
@@ -85,7 +85,7 @@ export const redriveContract = (open: () => Promise<Bus>): void => {
     expect(done.refused).toEqual([]);
     expect(await letters(bus, topic)).toEqual([first]);
     const again = await consume(bus, { group: 'evens', topics: [topic] }, () => false);
-    await expect.poll(() => again.seen.length, { timeout: 30_000 }).toBe(6);
+    await expect.poll(() => again.seen.length).toBe(6);
     expect(byKey(again.seen)).toEqual([
       [3, 9],
       [1, 7],
@@ -93,7 +93,7 @@ export const redriveContract = (open: () => Promise<Bus>): void => {
     ]);
     // The other group has passed over them all: it gets what comes after them, and nothing else.
     await bus.publish([0, 1, 2].map((key) => messageOf(topic, `key-${key}`, 100 + key)));
-    await expect.poll(() => all.seen.length, { timeout: 30_000 }).toBe(14);
+    await expect.poll(() => all.seen.length).toBe(14);
     expect(all.seen.map(sequenceOf).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 100, 101, 102]);
   });
 
@@ -103,7 +103,7 @@ export const redriveContract = (open: () => Promise<Bus>): void => {
     const topic = newTopic();
     await bus.publish(numbered(topic, 5));
     const { subscription } = await consume(bus, { group: 'fails', topics: [topic] }, () => true);
-    await expect.poll(async () => (await letters(bus, topic)).length, { timeout: 30_000 }).toBe(5);
+    await expect.poll(async () => (await letters(bus, topic)).length).toBe(5);
     await subscription.close();
     const calls: number[] = [];
     const killed = publishing(bus, (messages) => {
@@ -115,7 +115,7 @@ export const redriveContract = (open: () => Promise<Bus>): void => {
     expect((await redrive(bus, { topic })).redriven).toHaveLength(5);
     expect((await redrive(bus, { topic })).redriven).toEqual([]);
     const { seen } = await consume(bus, { group: 'fails', topics: [topic] }, () => false);
-    await expect.poll(() => seen.length, { timeout: 30_000 }).toBe(5 + (calls[0] ?? 0));
+    await expect.poll(() => seen.length).toBe(5 + (calls[0] ?? 0));
     expect(new Set(seen.map(({ envelope }) => envelope.id)).size).toBe(5);
   });
 
@@ -175,11 +175,11 @@ export const redriveContract = (open: () => Promise<Bus>): void => {
     const topic = newTopic();
     await bus.publish(numbered(topic, 3));
     const first = await consume(bus, { group: 'replays', topics: [topic], generation: 1 }, (n) => n === 1);
-    await expect.poll(async () => (await letters(bus, topic, { group: 'replays' })).length, { timeout: 30_000 }).toBe(1);
+    await expect.poll(async () => (await letters(bus, topic, { group: 'replays' })).length).toBe(1);
     await first.subscription.close();
     await redrive(bus, { topic });
     const second = await consume(bus, { group: 'replays', topics: [topic], generation: 2 }, () => false);
-    await expect.poll(() => second.seen.length, { timeout: 30_000 }).toBe(4);
+    await expect.poll(() => second.seen.length).toBe(4);
     expect(byKey(second.seen)).toEqual([[0], [1, 1], [2]]);
   });
 

@@ -108,7 +108,7 @@ it('has no gaps at the borders while writers write, segments open and are droppe
   }
   await Promise.all([...maintainers, comingAndGoing]);
   await buses[1]!.subscribe({ group: 'walker', topics: [topic], handle: into(got) });
-  await expect.poll(async () => (await buses[0]!.lag('walker')).every(({ lag }) => lag === 0), { timeout: 20_000 }).toBe(true);
+  await expect.poll(async () => (await buses[0]!.lag('walker')).every(({ lag }) => lag === 0)).toBe(true);
   const wanted = Object.fromEntries([...published].map(([key, last]) => [key, Array.from({ length: last }, (_, i) => i + 1)]));
   // Every member left cleanly, so that nothing comes twice.
   expect(Object.fromEntries(got), `seed ${random.seed}`).toEqual(wanted);

@@ -19,7 +19,7 @@ import {
 } from '../src/index.js';
 import { bills, changed, logger, openOrders, orderSeen, ordersConsumer, placed, silentBus, tallies } from './orders.js';
 
-const waiting = { timeout: 40_000 };
+const waiting = { timeout: 60_000 };
 
 const consumersContract = (configure: (postgres: TestPostgres) => Promise<EventBusConfig>): void => {
   let postgres: TestPostgres;

@@ -11,7 +11,7 @@ import { beginReplay, type Database, ServiceBus, startConsumers, startMessaging 
 import { registry } from '../src/observability/metrics.js';
 import { bills, changed, logger, openOrders, ordersConsumer, placed, silentBus, tallies } from './orders.js';
 
-const waiting = { timeout: 40_000 };
+const waiting = { timeout: 60_000 };
 const cleanUps: (() => unknown)[] = [];
 let postgres: TestPostgres;
 

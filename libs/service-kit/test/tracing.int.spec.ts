@@ -59,9 +59,9 @@ it('goes on with the trace of what it handles, or links to the traces of a batch
     () => running.close(),
   );
   await bus.publish([traced(placed('a', 1), 'c'), traced(changed('a', 2), 'c')]);
-  await expect.poll(() => tallies(database), { timeout: 20_000 }).toEqual({ a: 'p1 c2' });
+  await expect.poll(() => tallies(database)).toEqual({ a: 'p1 c2' });
   await bus.publish([traced(changed('a', 3), 'd'), traced(changed('a', 4), 'e'), traced(changed('a', 5), 'd')]);
-  await expect.poll(() => tallies(database), { timeout: 20_000 }).toEqual({ a: 'p1 c2 c3 c4 c5' });
+  await expect.poll(() => tallies(database)).toEqual({ a: 'p1 c2 c3 c4 c5' });
   const { rows } = await database.pool.query<{ topic: string; message: string }>('select topic, message from outbox');
   const bill = rows.map((row) => decodeMessage(row.topic, row.message).envelope)[0];
   await running.close();

@@ -40,7 +40,7 @@ const startReady = async (): Promise<string> => {
       (response) => response.status,
       () => 0,
     );
-  await expect.poll(ready, { timeout: 20_000, message: output }).toBe(200);
+  await expect.poll(ready, { message: output }).toBe(200);
   return url;
 };
 const count = async (sql: string): Promise<number> => Number((await client.query<{ n: string }>(`select ${sql} as n`)).rows[0]?.n);
@@ -68,7 +68,7 @@ it('goes on after a kill where it was, and counts every event once', async () =>
   const asked = await askGraphql<{ eraseUser: { id: string } }>(url, token, 'mutation { eraseUser(id: "ada") { id } }');
   expect(asked.errors).toEqual([]);
   const deleted = '(select events_deleted from erasure)';
-  await expect.poll(() => count(deleted), { timeout: 20_000 }).toBe(11_000);
+  await expect.poll(() => count(deleted)).toBe(11_000);
   child?.kill('SIGKILL');
   await blocker.query('rollback');
   // In one snapshot: the server may still be at the last piece of who is dead.
@@ -78,7 +78,7 @@ it('goes on after a kill where it was, and counts every event once', async () =>
   const state = async (): Promise<unknown> =>
     (await askGraphql(again, token, 'query ($id: ID!) { erasure(id: $id) { state eventsDeleted } }', { id: asked.data?.eraseUser.id }))
       .data;
-  await expect.poll(state, { timeout: 20_000, message: output }).toEqual({ erasure: { state: 'WAITING_FOR_BUS', eventsDeleted: 18_000 } });
+  await expect.poll(state, { message: output }).toEqual({ erasure: { state: 'WAITING_FOR_BUS', eventsDeleted: 18_000 } });
   expect(await count('(select count(*) from event)')).toBe(1);
   expect(await count(`(select string_agg(convert_from(message, 'UTF8'), '') = 'of bob' from event)::int`)).toBe(1);
 });

@@ -64,9 +64,7 @@ const countEvents = async (): Promise<number> => {
 };
 /** Waits until somebody waits for an advisory lock. */
 const someoneWaits = async (): Promise<void> =>
-  expect
-    .poll(async () => (await query("select from pg_locks where not granted and locktype = 'advisory'")).length, { timeout: 5_000 })
-    .toBeGreaterThan(0);
+  expect.poll(async () => (await query("select from pg_locks where not granted and locktype = 'advisory'")).length).toBeGreaterThan(0);
 const soon = (): Date => new Date(Date.now() + 2_000);
 
 /** Where a text stands: every column of every table that can hold one, as table.column. */
@@ -226,9 +224,7 @@ it('takes the ids that are just being joined, and joins none afterwards', async 
   await blocker.query('begin');
   await blocker.query(`select from person where external_id = 'phone' for update`);
   const joined = stores.identify([identified({ userId: 'max', anonymousId: 'phone' }, workspace)]);
-  await expect
-    .poll(async () => (await query("select from pg_locks where not granted and locktype = 'transactionid'")).length, { timeout: 5_000 })
-    .toBe(1);
+  await expect.poll(async () => (await query("select from pg_locks where not granted and locktype = 'transactionid'")).length).toBe(1);
   const asked = eraseUser('phone');
   await someoneWaits();
   await blocker.query('commit');
@@ -249,7 +245,7 @@ it('keeps out whoever begins to write while it is at it', async () => {
   // It has its lock when a shared one is not to be had any more.
   const { number } = await stores.workspaces.get(workspace);
   await expect
-    .poll(async () => (await query("select from pg_locks where locktype = 'transactionid' and not granted")).length, { timeout: 5_000 })
+    .poll(async () => (await query("select from pg_locks where locktype = 'transactionid' and not granted")).length)
     .toBeGreaterThan(0);
   const written = stores.append([
     tracked({ userId: 'kim', sessionId: 'kims', timestamp: '2026-03-01T00:00:00Z' }, workspace, soon()),

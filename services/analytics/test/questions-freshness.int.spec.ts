@@ -43,7 +43,7 @@ it('knows up to when everything that was received is stored', async () => {
   });
   const asOfMs = async (): Promise<number> => Date.parse((await freshness.asOf()) ?? '1970-01-01T00:00:00Z');
   const begun = Date.now();
-  await expect.poll(asOfMs, { timeout: 20_000, interval: 100 }).toBeGreaterThan(begun);
+  await expect.poll(asOfMs, { interval: 100 }).toBeGreaterThan(begun);
 
   gate = new Promise((resolve) => (open = resolve));
   await publish();
@@ -58,7 +58,7 @@ it('knows up to when everything that was received is stored', async () => {
     while (running) await publish();
   })();
   open();
-  await expect.poll(asOfMs, { timeout: 20_000, interval: 100 }).toBeGreaterThan(held);
+  await expect.poll(asOfMs, { interval: 100 }).toBeGreaterThan(held);
   running = false;
   await stream;
   await group.close();

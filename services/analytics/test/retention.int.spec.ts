@@ -28,9 +28,7 @@ const partitions = async (): Promise<string[]> =>
 const partitionOf = (at: Date): string => `event_${at.toISOString().slice(0, 10).replaceAll('-', '')}`;
 const due = async (): Promise<number> => (await query('select from workspace where retention_swept_on is null')).length;
 const someoneWaitsForARow = async (): Promise<void> =>
-  expect
-    .poll(async () => (await query("select from pg_locks where not granted and locktype = 'transactionid'")).length, { timeout: 10_000 })
-    .toBe(1);
+  expect.poll(async () => (await query("select from pg_locks where not granted and locktype = 'transactionid'")).length).toBe(1);
 const names = async (table: 'person' | 'session'): Promise<string[]> =>
   (await query<{ name: string }>(`select ${table === 'person' ? 'external_id' : 'name'} as name from ${table} order by 1`)).map(
     ({ name }) => name,
@@ -205,7 +203,7 @@ it('is at work in one process at a time, which does not keep an erasure waiting'
   await next.query(`select from event where message = convert_to('1000000.45', 'UTF8') for update`);
   await blocker.query('commit');
   blocker.release();
-  await expect.poll(async () => (await query(`select from erasure where events_deleted = ${erased}`)).length, { timeout: 10_000 }).toBe(1);
+  await expect.poll(async () => (await query(`select from erasure where events_deleted = ${erased}`)).length).toBe(1);
   await someoneWaitsForARow();
   const stopped = first.stop();
   await next.query('commit');
@@ -337,10 +335,10 @@ it('has no limit of time for a piece', async () => {
   const deletions = sut.deletions(strict);
   deletions.start();
   const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and query ~ '^delete' and now() - query_start > interval '0.4 s'`;
-  await expect.poll(async () => (await query(waiting)).length, { timeout: 10_000 }).toBe(1);
+  await expect.poll(async () => (await query(waiting)).length).toBe(1);
   await blocker.query('commit');
   blocker.release();
-  await expect.poll(() => messages(sut.database), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => messages(sut.database)).toEqual([]);
   await deletions.stop();
   const limits = await Promise.all([1, 2].map(() => strict.pool.query<object>('show statement_timeout')));
   for (const { rows } of limits) expect(rows).toEqual([{ statement_timeout: '200ms' }]);

@@ -55,7 +55,7 @@ it('what the SDK is told, the graph tells', async () => {
   const token = await sut.token('viewer');
   const asked = async (): Promise<User | null | undefined> =>
     (await sut.service.graphql<{ user: User | null }>(token, '{ user(id: "ada") { id aliases traits stats { events } } }')).data?.user;
-  await expect.poll(asked, { timeout: 30_000 }).toMatchObject({ traits: { plan: 'pro' }, stats: { events: 4 } });
+  await expect.poll(asked).toMatchObject({ traits: { plan: 'pro' }, stats: { events: 4 } });
   await client.close();
 });
 

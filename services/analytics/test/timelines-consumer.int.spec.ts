@@ -15,7 +15,7 @@ import { trackedEventConsumer } from '../src/timelines/tracked-event.consumer.js
 import { startTimelines, storedEvents, type Stores, type TimelinesUnderTest, trackedEvent } from './timelines-under-test.js';
 
 const logger = createLogger({ name: 'analytics', level: 'silent' });
-const waiting = { timeout: 30_000 };
+const waiting = { timeout: 60_000 };
 let postgres: TestPostgres;
 let timelines: TimelinesUnderTest;
 let stores: Stores;

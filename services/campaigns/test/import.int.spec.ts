@@ -129,9 +129,7 @@ it('stores nothing of an import whose rows were lost, and says so', async () => 
   await client.query(`begin; select pg_advisory_xact_lock(hashtext('pca:import'), hashtext('lost'))`);
   const sending = send(token, 'date,campaign,clicks\n2026-02-01,A,1\n');
   await expect
-    .poll(async () => (await sut.database.pool.query(`select 1 from pg_locks where locktype = 'advisory' and not granted`)).rowCount, {
-      timeout: 10_000,
-    })
+    .poll(async () => (await sut.database.pool.query(`select 1 from pg_locks where locktype = 'advisory' and not granted`)).rowCount)
     .toBe(1);
   await sut.database.pool.query('truncate import_row');
   await client.query('commit');
@@ -235,7 +233,7 @@ it('clears away what a client that left in the middle had sent', async () => {
   setTimeout(() => abort.abort(), 300);
   await expect(request).rejects.toThrow();
   await expect
-    .poll(async () => (await sut.database.pool.query(`select state from import_job where workspace_id = 'left'`)).rows, { timeout: 10_000 })
+    .poll(async () => (await sut.database.pool.query(`select state from import_job where workspace_id = 'left'`)).rows)
     .toEqual([{ state: 'FAILED' }]);
   expect((await sut.database.pool.query('select count(*)::int as n from import_row')).rows).toEqual([{ n: 0 }]);
 });

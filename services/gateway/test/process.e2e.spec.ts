@@ -84,7 +84,7 @@ it('carries one trace from the client through the gateway to both subgraphs', as
       .filter((span) => span.traceId === traceId && span.name === 'POST /graphql')
       .map(({ service }) => service)
       .sort();
-  await expect.poll(servers, { timeout: 15_000 }).toEqual(['campaigns', 'gateway', 'notes']);
+  await expect.poll(servers).toEqual(['campaigns', 'gateway', 'notes']);
   const byId = new Map(spans.map((span) => [span.spanId, span]));
   const ancestors = (span: Span | undefined): string[] => (span ? [span.name, ...ancestors(byId.get(span.parentSpanId ?? ''))] : []);
   for (const service of ['campaigns', 'notes']) {

@@ -24,12 +24,12 @@ it('follows the supergraph file, written in place or replaced, and keeps the old
 
   // Without the notes: what was a valid and cached document is one no more.
   await writeFile(fixtures.supergraphFile, composeSupergraph([fixtures.campaigns]));
-  await expect.poll(codeOfNotes, { timeout: 10_000 }).toBe('GRAPHQL_VALIDATION_FAILED');
+  await expect.poll(codeOfNotes).toBe('GRAPHQL_VALIDATION_FAILED');
   expect(await answered()).toBe(true);
 
   await writeFile(`${fixtures.supergraphFile}.new`, whole);
   await rename(`${fixtures.supergraphFile}.new`, fixtures.supergraphFile);
-  await expect.poll(codeOfNotes, { timeout: 10_000 }).toBeUndefined();
+  await expect.poll(codeOfNotes).toBeUndefined();
 
   for (const broken of [
     whole.slice(0, whole.length / 2),
@@ -44,5 +44,5 @@ it('follows the supergraph file, written in place or replaced, and keeps the old
   }
 
   await writeFile(fixtures.supergraphFile, composeSupergraph([fixtures.campaigns]));
-  await expect.poll(codeOfNotes, { timeout: 10_000 }).toBe('GRAPHQL_VALIDATION_FAILED');
+  await expect.poll(codeOfNotes).toBe('GRAPHQL_VALIDATION_FAILED');
 });

@@ -140,13 +140,13 @@ describe('the jars', () => {
   it('count for nothing when the fetch was killed half-way', async () => {
     maven(`echo $$ > ${root}/pid; exec sleep 600`);
     const killed = fetchApart();
-    await expect.poll(() => existsSync(join(root, 'pid')), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => existsSync(join(root, 'pid'))).toBe(true);
     killed.kill('SIGKILL');
     await once(killed, 'exit');
     expect(existsSync(jars)).toBe(false);
     if (existsSync(join(bin, 'setpriv'))) {
       const pid = Number(readFileSync(join(root, 'pid'), 'utf8'));
-      await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 10_000 }).toBe(false);
+      await expect.poll(() => existsSync(`/proc/${pid}`)).toBe(false);
     }
     maven('');
     expect(await fetchJars()).toEqual(['jars.json', 'kafka.jar']);
@@ -190,10 +190,10 @@ describe('the jars', () => {
     const abort = new AbortController();
     const news: string[] = [];
     const fetching = fetchJars({ signal: abort.signal, onNews: (message) => news.push(message) });
-    await expect.poll(() => news.at(-1), { timeout: 20_000 }).toMatch(/^\d+ s: fetching Kafka, files so far: 1$/);
+    await expect.poll(() => news.at(-1)).toMatch(/^\d+ s: fetching Kafka, files so far: 1$/);
     abort.abort(new Error('not wanted'));
     await expect(fetching).rejects.toThrow('not wanted');
     const pid = Number(readFileSync(join(root, 'pid'), 'utf8'));
-    await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 10_000 }).toBe(false);
+    await expect.poll(() => existsSync(`/proc/${pid}`)).toBe(false);
   });
 });

@@ -46,7 +46,7 @@ export const contractBench = <H extends BusHarness>(start: () => Promise<H>): Co
 
 /** Waits for a value, for as long as a test may take: nothing here is measured in time. */
 export const eventually = <T>(ask: () => T, message?: string) =>
-  expect.poll(ask, { timeout: 45_000, interval: 25, ...(message !== undefined && { message }) });
+  expect.poll(ask, { interval: 25, ...(message !== undefined && { message }) });
 
 /** So many messages, numbered from 1, with the keys by turns. */
 export const numbered = (topic: string, count: number, keys: readonly string[] = ['key'], from = 1): BusMessage[] =>
