@@ -1,4 +1,5 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { askGraphql, freePort, type TestIssuer, testIssuer, type TestPostgres, testPostgres } from '@pca/testing';
@@ -27,19 +28,23 @@ afterAll(async () => {
 const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
 const bareEnv = { PATH, HOME, NODE_COMPILE_CACHE, NO_COLOR: '1' };
 
-const inCopy = (program: string, ...args: string[]): { status: number | null; output: string } => {
-  const { status, stdout, stderr } = spawnSync(program, args, { cwd: copy.root, encoding: 'utf8', env: bareEnv });
-  return { status, output: stdout + stderr };
+// Not spawnSync: the test runner has to hear from this process while a program is at work for long.
+const inCopy = async (program: string, ...args: string[]): Promise<{ status: number | null; output: string }> => {
+  const child = spawn(program, args, { cwd: copy.root, env: bareEnv, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part: string) => (output += part));
+  await once(child, 'close');
+  return { status: child.exitCode, output };
 };
 const node = (...args: string[]) => inCopy(process.execPath, ...args);
-const commit = (): void => {
+const commit = async (): Promise<void> => {
   const author = ['-c', 'user.name=test', '-c', 'user.email=test@localhost', '-c', 'commit.gpgsign=false'];
   for (const args of [
     ['init', '-q'],
     ['add', '-A'],
     [...author, 'commit', '-q', '--no-verify', '-m', 'test: a commit to compare with'],
   ]) {
-    expect(inCopy('git', ...args)).toMatchObject({ status: 0 });
+    expect(await inCopy('git', ...args)).toMatchObject({ status: 0 });
   }
 };
 
@@ -78,19 +83,19 @@ describe('npm run gen:service', { timeout: 240_000 }, () => {
     for (const name of ['', 'Widgets', '../widgets', 'a--b', '9lives', 'campaigns', 'errors', 'local', 'x'.repeat(41)]) {
       await expect(createService(copy.root, name), name).rejects.toThrow(ServiceRefused);
     }
-    expect(node('tools/gen-service.mjs', 'campaigns')).toEqual({ status: 1, output: 'services/campaigns is there already\n' });
+    expect(await node('tools/gen-service.mjs', 'campaigns')).toEqual({ status: 1, output: 'services/campaigns is there already\n' });
   });
 
-  it('makes a subgraph that builds, keeps the house style and passes its own tests', () => {
-    expect(node('tools/gen-service.mjs', 'widgets')).toMatchObject({ status: 0 });
+  it('makes a subgraph that builds, keeps the house style and passes its own tests', async () => {
+    expect(await node('tools/gen-service.mjs', 'widgets')).toMatchObject({ status: 0 });
     expect(JSON.parse(readFileSync(join(copy.root, 'services/widgets/project.json'), 'utf8'))).toMatchObject({
       metadata: { pca: { port: 8106, database: 'widgets', subgraph: true } },
     });
     for (const check of ['prettier/bin/prettier.cjs --check services/widgets/**/*.ts', 'eslint/bin/eslint.js services/widgets']) {
-      const { status, output } = node(...`node_modules/${check}`.split(' '));
+      const { status, output } = await node(...`node_modules/${check}`.split(' '));
       expect(status, output).toBe(0);
     }
-    const { status, output } = node('node_modules/vitest/vitest.mjs', 'run', '--reporter', 'verbose', 'services/widgets');
+    const { status, output } = await node('node_modules/vitest/vitest.mjs', 'run', '--reporter', 'verbose', 'services/widgets');
     expect(status, output).toBe(0);
     expect(output).toContain('Test Files  2 passed (2)');
   });
@@ -110,20 +115,20 @@ describe('npm run gen:service', { timeout: 240_000 }, () => {
     expect(both).toMatchObject({ errors: [], data: { widgetsItems: [{ name: 'one' }], campaigns: [] } });
   });
 
-  it('and gen:check names what is stale, gen refuses what breaks clients unless it is meant', () => {
-    commit();
-    expect(node('tools/gen.mjs', '--check')).toMatchObject({ status: 0 });
+  it('and gen:check names what is stale, gen refuses what breaks clients unless it is meant', async () => {
+    await commit();
+    expect(await node('tools/gen.mjs', '--check')).toMatchObject({ status: 0 });
     const resolver = join(copy.root, 'services/widgets/src/items/item.resolver.ts');
     writeFileSync(resolver, readFileSync(resolver, 'utf8').replace('widgetsItem(', 'widgetsThing('));
-    const stale = node('tools/gen.mjs', '--check');
+    const stale = await node('tools/gen.mjs', '--check');
     expect(stale.status).toBe(1);
     for (const path of ['services/widgets/schema.graphql', 'services/gateway/supergraph.graphql', 'docs/schema.graphql']) {
       expect(stale.output).toContain(`stale: ${path}`);
     }
-    const refused = node('tools/gen.mjs');
+    const refused = await node('tools/gen.mjs');
     expect(refused.status).toBe(1);
     expect(refused.output).toContain('breaking: Query.widgetsItem was removed.');
-    expect(node('tools/gen.mjs', '--allow-breaking').status).toBe(0);
-    expect(node('tools/gen.mjs', '--check').status).toBe(0);
+    expect((await node('tools/gen.mjs', '--allow-breaking')).status).toBe(0);
+    expect((await node('tools/gen.mjs', '--check')).status).toBe(0);
   });
 });
