@@ -14,6 +14,8 @@ export interface EncodedMessage {
   readonly key: string;
   readonly consumerGroup?: string;
   readonly traceparent: string | null;
+  /** What stands before the envelope in its line. */
+  readonly head: string;
   /** The envelope as JSON: the serialisation has no line break and no NUL of its own. */
   readonly json: string;
   /** Length of `lineOf` it in UTF-8. */
@@ -39,7 +41,8 @@ export const encodeMessage = (message: BusMessage, messageBytesMax = messageByte
   }
   const bytesMax = isDeadLetterTopic(topic) ? deadLetterBytesMax : messageBytesMax;
   const json = JSON.stringify(envelope);
-  const bytes = Buffer.byteLength(json) + Buffer.byteLength(headOf(message)) + 1;
+  const head = headOf(message);
+  const bytes = Buffer.byteLength(json) + Buffer.byteLength(head) + 1;
   if (bytes > bytesMax) {
     throw new DomainError('PAYLOAD_TOO_LARGE', `A message of ${bytes} bytes is over the limit of ${bytesMax}`, {
       topic,
@@ -49,7 +52,7 @@ export const encodeMessage = (message: BusMessage, messageBytesMax = messageByte
     });
   }
   const { traceparent } = envelope;
-  return { topic, key, traceparent, json, bytes, ...(consumerGroup !== undefined && { consumerGroup }) };
+  return { topic, key, traceparent, head, json, bytes, ...(consumerGroup !== undefined && { consumerGroup }) };
 };
 
 const headOf = ({ key, consumerGroup }: Pick<BusMessage, 'key' | 'consumerGroup'>): string => {
@@ -58,7 +61,7 @@ const headOf = ({ key, consumerGroup }: Pick<BusMessage, 'key' | 'consumerGroup'
 };
 
 /** The message as one line of JSON, `{"key":…,"envelope":…}`: what the outbox and the log of Postgres keep. */
-export const lineOf = (message: EncodedMessage): string => `${headOf(message)}${message.json}}`;
+export const lineOf = ({ head, json }: EncodedMessage): string => `${head}${json}}`;
 
 /** The message in a line that `lineOf` gave. Throws when the line is something else. */
 export const decodeMessage = (topic: string, line: string): BusMessage => {

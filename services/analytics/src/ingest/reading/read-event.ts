@@ -125,7 +125,7 @@ const eventContextOf = ({ workspaceId, correlationId, traceparent }: Origin, tim
   workspaceId,
   correlationId,
   traceparent,
-  occurredAt: new Date(timestamp),
+  occurredAt: timestamp,
 });
 
 const timestampOf = (event: Json, { receivedAtMs, sentAt: batchSentAt, retentionDays }: Origin): string => {
