@@ -4,7 +4,6 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -40,11 +39,7 @@ const query = async (url: string, sql: string): Promise<unknown[]> => {
 
 const keptValue = (server: EmbeddedPostgres): Promise<unknown[]> => query(server.url('kept'), 'select a from kept');
 
-const processesLeft = async (withinMs: number): Promise<number[]> => {
-  const cluster = join(dataDir, 'data');
-  for (const deadline = Date.now() + withinMs; Date.now() < deadline && clusterProcesses(cluster).length > 0; await sleep(50));
-  return clusterProcesses(cluster);
-};
+const processesLeft = (): number[] => clusterProcesses(join(dataDir, 'data'));
 
 /** A process that owns the server, from the built files, as the supervisor does. */
 const startOwner = async (more = ''): Promise<{ owner: ChildProcess; keeperPid: number }> => {
@@ -161,7 +156,7 @@ describe('the server', () => {
       fault: 'START_FAILED',
       message: expect.stringContaining('no_such_setting') as string,
     });
-    expect(await processesLeft(0)).toEqual([]);
+    expect(processesLeft()).toEqual([]);
   });
 
   it('starts over a pid file whose number belongs to a stranger', async () => {
@@ -190,7 +185,7 @@ describe('an end that nobody planned', () => {
     const { owner, keeperPid } = await startOwner();
     if (killKeeper) process.kill(keeperPid, 'SIGKILL');
     if (killOwner) owner.kill('SIGKILL');
-    expect(await processesLeft(10_000)).toEqual([]);
+    await expect.poll(processesLeft).toEqual([]);
     owner.kill('SIGKILL');
     await new Promise((resolve) =>
       owner.exitCode === null && owner.signalCode === null ? owner.once('exit', resolve) : resolve(undefined),
