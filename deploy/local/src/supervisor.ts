@@ -204,6 +204,7 @@ export class Supervisor {
         new ServiceProcess({
           name: spec.name,
           main: spec.main,
+          nodeFlags: spec.nodeFlags,
           url: `http://127.0.0.1:${portOf(spec, settings)}`,
           env: serviceEnvironment(spec, specs, settings),
           onLine: (line) => {

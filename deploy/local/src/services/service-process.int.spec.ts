@@ -20,6 +20,7 @@ createServer((_request, response) => { if (++looks > 2) for (;;); response.end('
   const service = new ServiceProcess({
     name: 'hanging',
     main,
+    nodeFlags: [],
     url: `http://127.0.0.1:${port}`,
     env: { PATH: process.env['PATH'] ?? '' },
     onLine: () => undefined,

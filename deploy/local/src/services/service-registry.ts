@@ -20,6 +20,8 @@ const metadataSchema = z.object({
   edge: z.boolean().default(false),
   /** Further environment variables that it is given when they are set; a star at either end stands for anything. */
   env: z.array(z.string()).default([]),
+  /** Flags of node's that it runs with, after those that all have. */
+  nodeFlags: z.array(z.string().startsWith('--')).default([]),
 });
 
 export interface ServiceSpec extends z.infer<typeof metadataSchema> {

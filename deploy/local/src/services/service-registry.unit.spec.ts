@@ -34,6 +34,7 @@ it.each<[string, () => void, RegExp]>([
   ['there is none', () => undefined, /^There is no service in /],
   ['one is not built', () => add('raw', service({ port: 8101 }), false), /^Service raw is not built /],
   ['one is described wrongly', () => add('odd', service({ port: 'x' })), /odd.project\.json: metadata\.pca\.port: /],
+  ['a flag is none', () => add('odd', service({ port: 8101, nodeFlags: ['x.js'] })), /metadata\.pca\.nodeFlags\.0: /],
   ['a database name could not be one', () => add('odd', service({ port: 8101, database: 'a"b' })), /metadata\.pca\.database: /],
 ])('refuses a folder in which %s', (_name, make, message) => {
   make();
