@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
@@ -13,8 +14,11 @@ const workspace = 'bench';
 /** What one key may send is no limit of what is measured; everything else is on as it comes. */
 const limits = { INGEST_EVENTS_PER_SECOND_MAX: '1000000' };
 
-/** The limits of memory that services run with. */
-const nodeFlags = ['--max-semi-space-size=16', '--max-old-space-size=384'];
+/** The flags that the supervisor starts a service with. */
+const flagsOf = (service) => {
+  const { metadata } = JSON.parse(readFileSync(resolve(root, 'services', service, 'project.json'), 'utf8'));
+  return ['--max-semi-space-size=16', '--max-old-space-size=384', ...metadata.pca.nodeFlags];
+};
 
 const untilReady = async (url) => {
   for (;;) {
@@ -40,10 +44,10 @@ export const startSystem = async ({ server, kafka, load, name, jwksFile }) => {
   const bus = kafka ? { BUS: 'kafka', KAFKA_BROKERS: kafka.brokers } : { BUS: 'postgres', BUS_URL: busDatabase };
   const env = { NODE_ENV: 'development', AUTH_JWKS_FILE: jwksFile, ...limits };
   const analyticsEnv = { ...env, ...bus, DATABASE_URL: database };
-  const analytics = await startMeasured(analyticsMain, analyticsEnv, nodeFlags);
+  const analytics = await startMeasured(analyticsMain, analyticsEnv, flagsOf('analytics'));
   // Campaigns is in the supergraph and has no part in this.
   const subgraphs = { SUBGRAPH_ANALYTICS_URL: analytics.url, SUBGRAPH_CAMPAIGNS_URL: 'http://127.0.0.1:9' };
-  const gateway = await startMeasured(resolve(root, 'services/gateway/dist/main.js'), { ...env, ...subgraphs }, nodeFlags);
+  const gateway = await startMeasured(resolve(root, 'services/gateway/dist/main.js'), { ...env, ...subgraphs }, flagsOf('gateway'));
   await untilReady(analytics.url);
   await untilReady(gateway.url);
   const client = new pg.Client({ connectionString: database });
