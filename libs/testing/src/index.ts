@@ -1,5 +1,12 @@
 export { freePort } from '@pca/embedded-postgres';
-export { type PrivatePostgres, startPrivatePostgres, type TestDatabase, type TestPostgres, testPostgres } from './postgres.js';
+export {
+  locksOfThisDatabase,
+  type PrivatePostgres,
+  startPrivatePostgres,
+  type TestDatabase,
+  type TestPostgres,
+  testPostgres,
+} from './postgres.js';
 export { type PrivateKafka, requiresKafka, startPrivateKafka, type TestKafka, testKafka } from './kafka/kafka.js';
 export type { SecureAccess } from './kafka/secure-listener.js';
 export {

@@ -46,6 +46,9 @@ export interface PrivatePostgres {
 // Tests lose nothing that matters when the machine itself fails; a killed server is as safe without fsync as with it.
 const testSettings = { fsync: 'off', full_page_writes: 'off' };
 
+/** SQL behind `from`: what sessions of this database lock or wait for. `pg_locks` alone shows those of other specs on the shared server too. */
+export const locksOfThisDatabase = 'pg_locks join pg_stat_activity using (pid) where datname = current_database()';
+
 const folder = (): string => join(tmpdir(), `pca-test-postgres-${randomBytes(6).toString('hex')}`);
 
 /** The one server of a test run; the global set-up starts it when the first spec asks. */

@@ -1,5 +1,6 @@
 import { behaviourTopic, deadLetter, deadLetterTopicOf, makeEvent } from '@pca/contracts';
 import { redriveDeadRows } from '@pca/outbox';
+import { locksOfThisDatabase } from '@pca/testing';
 import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { identityDigest } from '../src/persons/identity-digest.js';
@@ -64,7 +65,9 @@ const countEvents = async (): Promise<number> => {
 };
 /** Waits until somebody waits for an advisory lock. */
 const someoneWaits = async (): Promise<void> =>
-  expect.poll(async () => (await query("select from pg_locks where not granted and locktype = 'advisory'")).length).toBeGreaterThan(0);
+  expect
+    .poll(async () => (await query(`select from ${locksOfThisDatabase} and not granted and locktype = 'advisory'`)).length)
+    .toBeGreaterThan(0);
 const soon = (): Date => new Date(Date.now() + 2_000);
 
 /** Where a text stands: every column of every table that can hold one, as table.column. */
@@ -224,7 +227,9 @@ it('takes the ids that are just being joined, and joins none afterwards', async 
   await blocker.query('begin');
   await blocker.query(`select from person where external_id = 'phone' for update`);
   const joined = stores.identify([identified({ userId: 'max', anonymousId: 'phone' }, workspace)]);
-  await expect.poll(async () => (await query("select from pg_locks where not granted and locktype = 'transactionid'")).length).toBe(1);
+  await expect
+    .poll(async () => (await query(`select from ${locksOfThisDatabase} and not granted and locktype = 'transactionid'`)).length)
+    .toBe(1);
   const asked = eraseUser('phone');
   await someoneWaits();
   await blocker.query('commit');
@@ -245,7 +250,7 @@ it('keeps out whoever begins to write while it is at it', async () => {
   // It has its lock when a shared one is not to be had any more.
   const { number } = await stores.workspaces.get(workspace);
   await expect
-    .poll(async () => (await query("select from pg_locks where locktype = 'transactionid' and not granted")).length)
+    .poll(async () => (await query(`select from ${locksOfThisDatabase} and locktype = 'transactionid' and not granted`)).length)
     .toBeGreaterThan(0);
   const written = stores.append([
     tracked({ userId: 'kim', sessionId: 'kims', timestamp: '2026-03-01T00:00:00Z' }, workspace, soon()),
@@ -355,7 +360,7 @@ it('erases many at once beside writers', async () => {
   await someoneWaits();
   // Asked after them, through the same door, and answered while they wait.
   for (let i = 0; i < ids.length; i++) expect(await erasure(uuidv7())).toBeNull();
-  expect(await query("select from pg_locks where not granted and locktype = 'advisory'")).toHaveLength(1);
+  expect(await query(`select from ${locksOfThisDatabase} and not granted and locktype = 'advisory'`)).toHaveLength(1);
   expect(sut.database.pool.waitingCount).toBe(0);
   await writer.query('rollback');
   writer.release();

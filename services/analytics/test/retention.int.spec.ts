@@ -1,4 +1,4 @@
-import { seededRandom } from '@pca/testing';
+import { locksOfThisDatabase, seededRandom } from '@pca/testing';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { openDatabase } from '../src/data-source.js';
 import { lockWorkspacesShared } from '../src/timelines/workspace-lock.js';
@@ -28,7 +28,9 @@ const partitions = async (): Promise<string[]> =>
 const partitionOf = (at: Date): string => `event_${at.toISOString().slice(0, 10).replaceAll('-', '')}`;
 const due = async (): Promise<number> => (await query('select from workspace where retention_swept_on is null')).length;
 const someoneWaitsForARow = async (): Promise<void> =>
-  expect.poll(async () => (await query("select from pg_locks where not granted and locktype = 'transactionid'")).length).toBe(1);
+  expect
+    .poll(async () => (await query(`select from ${locksOfThisDatabase} and not granted and locktype = 'transactionid'`)).length)
+    .toBe(1);
 const names = async (table: 'person' | 'session'): Promise<string[]> =>
   (await query<{ name: string }>(`select ${table === 'person' ? 'external_id' : 'name'} as name from ${table} order by 1`)).map(
     ({ name }) => name,
@@ -334,7 +336,8 @@ it('has no limit of time for a piece', async () => {
   await strict.start(() => undefined);
   const deletions = sut.deletions(strict);
   deletions.start();
-  const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and query ~ '^delete' and now() - query_start > interval '0.4 s'`;
+  const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+    and query ~ '^delete' and now() - query_start > interval '0.4 s'`;
   await expect.poll(async () => (await query(waiting)).length).toBe(1);
   await blocker.query('commit');
   blocker.release();

@@ -1,3 +1,4 @@
+import { locksOfThisDatabase } from '@pca/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { identityDigest } from '../src/persons/identity-digest.js';
 import { type TextKind, textKinds } from '../src/timelines/dictionary.js';
@@ -246,7 +247,10 @@ describe('somebody who was erased', () => {
     await eraser.query('select pg_advisory_xact_lock($1, $2)', [0x70636177, number]);
     const writing = stores.append([tracked({ userId: 'w' }, 'waits', new Date(Date.now() - 120_000))]);
     await expect
-      .poll(async () => (await stores.database.pool.query(`select from pg_locks where locktype = 'advisory' and not granted`)).rowCount)
+      .poll(
+        async () =>
+          (await stores.database.pool.query(`select from ${locksOfThisDatabase} and locktype = 'advisory' and not granted`)).rowCount,
+      )
       .toBe(1);
     await eraser.query('delete from person where workspace = $1', [number]);
     await eraser.query('insert into tombstone (workspace, digest, erased_at, erasure) values ($1, $2, now(), gen_random_uuid())', [

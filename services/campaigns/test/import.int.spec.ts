@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { locksOfThisDatabase } from '@pca/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ImportReport } from '../src/imports/import-report.js';
 import { ImportStore } from '../src/imports/import.store.js';
@@ -129,7 +130,10 @@ it('stores nothing of an import whose rows were lost, and says so', async () => 
   await client.query(`begin; select pg_advisory_xact_lock(hashtext('pca:import'), hashtext('lost'))`);
   const sending = send(token, 'date,campaign,clicks\n2026-02-01,A,1\n');
   await expect
-    .poll(async () => (await sut.database.pool.query(`select 1 from pg_locks where locktype = 'advisory' and not granted`)).rowCount)
+    .poll(
+      async () =>
+        (await sut.database.pool.query(`select 1 from ${locksOfThisDatabase} and locktype = 'advisory' and not granted`)).rowCount,
+    )
     .toBe(1);
   await sut.database.pool.query('truncate import_row');
   await client.query('commit');
@@ -145,7 +149,10 @@ it('does not sweep away the rows of an import that is alive', async () => {
   await client.query(`begin; select pg_advisory_xact_lock(hashtext('pca:import'), hashtext('alive'))`);
   const sending = send(token, 'date,campaign,clicks\n2026-02-01,A,1\n');
   await expect
-    .poll(async () => (await sut.database.pool.query(`select 1 from pg_locks where locktype = 'advisory' and not granted`)).rowCount)
+    .poll(
+      async () =>
+        (await sut.database.pool.query(`select 1 from ${locksOfThisDatabase} and locktype = 'advisory' and not granted`)).rowCount,
+    )
     .toBe(1);
   await new ImportStore(sut.database).sweep();
   await client.query('commit');
@@ -162,7 +169,9 @@ it('rejects the rows of a campaign that is deleted while the file is read', asyn
   await client.query('begin');
   await client.query('update campaign set deleted_at = now() where id = $1', [id]);
   const sending = send(token, 'date,campaign,clicks\n2026-02-02,A,1\n2026-02-02,B,1\n');
-  await expect.poll(async () => (await sut.database.pool.query(`select 1 from pg_locks where not granted`)).rowCount).toBeGreaterThan(0);
+  await expect
+    .poll(async () => (await sut.database.pool.query(`select 1 from ${locksOfThisDatabase} and not granted`)).rowCount)
+    .toBeGreaterThan(0);
   await client.query('commit');
   client.release();
   expect((await sending).body.report).toMatchObject({ rows: 1, rejected: 1, changedRows: 1 });
