@@ -10,6 +10,7 @@ const callers = 8;
 const batchSize = 100;
 const rateLeast = 0.75;
 const memoryMost = 1.25;
+const bytesMost = 250;
 
 const count = (value) => Math.round(value).toLocaleString('en-US');
 const mean = (values) => values.reduce((sum, each) => sum + each, 0) / values.length;
@@ -77,4 +78,5 @@ export const measureGrowth = async (place, { chosen, growth, gates }) => {
   gates.atLeast('growth, events/s, last to second tenth', last.rate / first.rate, rateLeast);
   for (const each of ['analytics', 'gateway'])
     gates.atMost(`growth, memory of ${each}, last to second tenth`, last[each] / first[each], memoryMost);
+  gates.atMost(`growth, bytes an event at ${count(growth)}`, last.bytes, bytesMost);
 };

@@ -17,9 +17,10 @@ const markerEvery = 500;
 let bodies = [];
 let floor;
 
-/** What is sent next: bodies without the time of sending, which is put in when they go. Answers how many bytes an event has. */
+/** What is sent next: bodies without the time of sending, which is put in when they go. Answers bytes of an event, and when the first happened. */
 const make = ({ seed, count, batchSize, markers }) => {
-  const events = makeEvents(seed, Date.now() - (count >> 4));
+  const startMs = Date.now() - (count >> 4);
+  const events = makeEvents(seed, startMs);
   let bytes = 0;
   bodies = [];
   for (let first = 0; first < count; first += batchSize) {
@@ -34,7 +35,7 @@ const make = ({ seed, count, batchSize, markers }) => {
     bytes += body.text.length;
     bodies.push(body);
   }
-  return { bytes: bytes / count };
+  return { bytes: bytes / count, startMs };
 };
 
 /** One exchange; whatever is not taken in ends the run, because refusals are cheap. */
