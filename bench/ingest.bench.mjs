@@ -1,6 +1,6 @@
 // Behaviour events over HTTP, through the gateway to analytics, durable and deduplicated, until they can be queried; beside one connection's
 // COPY of the same events (floor) and a server that inserts one row a request (peer). Rates, CPU by stage, freshness, bytes.
-//   npm run bench -- ingest [--part batches,singles,growth] [--only floor,peer,postgres,kafka] [--events 200000] [--rounds 3]
+//   npm run bench -- ingest [--part batches,singles,growth] [--only floor,keyed,peer,postgres,kafka] [--events 200000] [--rounds 3]
 //     [--growth 1000000]
 import { mkdtemp, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ import { startKafka, startPostgres } from './ingest/server.mjs';
 import { measureSingles } from './ingest/singles.mjs';
 
 const measures = { batches: measureBatches, singles: measureSingles, growth: measureGrowth };
-const sides = ['floor', 'peer', 'postgres', 'kafka'];
+const sides = ['floor', 'keyed', 'peer', 'postgres', 'kafka'];
 
 const { values } = parseArgs({
   options: {

@@ -17,6 +17,7 @@ const freshMsMost = 2_000;
 
 const titles = {
   floor: 'floor: one COPY into a plain table',
+  keyed: 'COPY by the thousand, with a key',
   peer: 'peer: one row a request',
   postgres: '**ours, BUS=postgres**',
   kafka: '**ours, BUS=kafka**',
@@ -43,6 +44,7 @@ const measureOurs = async (place, name, { events, seed }) => {
 const measureOnce = (place, name, { events, seed }) => {
   const { server, load } = place;
   if (name === 'floor') return measureFloor(server, load, { events, seed });
+  if (name === 'keyed') return measureFloor(server, load, { events, seed, keyed: true });
   if (name === 'peer') return measurePeer(server, load, { events: peerEvents, seed, callers: peerCallers });
   return measureOurs(place, name, { events, seed });
 };

@@ -100,9 +100,11 @@ const prepareCopy = async ({ database }) => {
   floor = { client, chunks };
 };
 
-const copy = async ({ statement }) => {
+/** All of it in one statement, or each thousand in one of its own. */
+const copy = async ({ statement, eachThousand }) => {
   const started = performance.now();
-  await pipeline(Readable.from(floor.chunks), floor.client.query(copyFrom(statement)));
+  const pieces = eachThousand ? floor.chunks.map((chunk) => [chunk]) : [floor.chunks];
+  for (const piece of pieces) await pipeline(Readable.from(piece), floor.client.query(copyFrom(statement)));
   const seconds = (performance.now() - started) / 1000;
   await floor.client.end();
   return { seconds };
