@@ -8,9 +8,19 @@ const pageBytes = 8_192;
 
 const dayOf = (time: Date): number => Math.floor(time.getTime() / dayMs);
 
-/** What stands for a messageId of a workspace: the first 8 bytes of SHA-256, as a signed number. */
-export const messageDigest = (workspace: number, messageId: string): bigint =>
-  hash('sha256', `${workspace}:${messageId}`, 'buffer').readBigInt64BE();
+const uuidv7 = /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/;
+
+/**
+ * What stands for a messageId of a workspace: the first 8 bytes of SHA-256, as a signed number. Of a UUIDv7, as our SDK makes them, the first
+ * two are its minute: the bits of its time that change every 65.5 s and come again after 50 days. What comes in now lies together in the index,
+ * which otherwise is written all over, the more pages the more it remembers. As 50 days at the same rate fill all values of these bits, they
+ * cost no more certainty than remembering for so long would.
+ */
+export const messageDigest = (workspace: number, messageId: string): bigint => {
+  const digest = hash('sha256', `${workspace}:${messageId}`, 'buffer');
+  if (messageId.length === 36 && uuidv7.test(messageId)) digest.writeUInt16BE(Number.parseInt(messageId.slice(4, 8), 16));
+  return digest.readBigInt64BE();
+};
 
 /**
  * Remembers digests, in the caller's transaction, and answers with those that were there before. Lowest first, so that two batches with the
