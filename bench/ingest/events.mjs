@@ -6,6 +6,9 @@ const sessionsAtOnce = 2_000;
 const eventsPerSession = 8;
 const markers = 32;
 
+/** People with names of their own, others for each seed: how many of their events there are does not grow with the length of a run. */
+export const markerNamesOf = (seed) => Array.from({ length: markers }, (_, n) => `bench-marker-${seed}-${n}`);
+
 const names = [
   'Product Viewed',
   'Product List Viewed',
@@ -50,6 +53,7 @@ export const makeEvents = (seed, startMs) => {
   };
   const sessions = Array.from({ length: sessionsAtOnce }, startSession);
   let events = 0;
+  const markerNames = markerNamesOf(seed);
   let marked = 0;
   const messageId = (ms) => {
     const time = hex(ms, 12);
@@ -78,5 +82,3 @@ export const makeEvents = (seed, startMs) => {
   const marker = () => write(`"userId":"${markerNames[marked++ % markers]}"`, sessions[0], startMs + (events >> 4));
   return { next, marker };
 };
-
-export const markerNames = Array.from({ length: markers }, (_, n) => `bench-marker-${n}`);

@@ -17,10 +17,9 @@ const markerEvery = 500;
 let bodies = [];
 let floor;
 
-/** What is sent next: bodies without the time of sending, which is put in when they go. Answers bytes of an event, and when the first happened. */
+/** What is sent next: bodies without the time of sending, which is put in when they go. Answers how many bytes an event has. */
 const make = ({ seed, count, batchSize, markers }) => {
-  const startMs = Date.now() - (count >> 4);
-  const events = makeEvents(seed, startMs);
+  const events = makeEvents(seed, Date.now() - (count >> 4));
   let bytes = 0;
   bodies = [];
   for (let first = 0; first < count; first += batchSize) {
@@ -35,7 +34,7 @@ const make = ({ seed, count, batchSize, markers }) => {
     bytes += body.text.length;
     bodies.push(body);
   }
-  return { bytes: bytes / count, startMs };
+  return { bytes: bytes / count };
 };
 
 /** One exchange; whatever is not taken in ends the run, because refusals are cheap. */

@@ -63,6 +63,11 @@ export const startSystem = async ({ server, kafka, load, name, jwksFile }) => {
       postgres: server.cpuSeconds(),
       ...(kafka && { broker: kafka.cpuSeconds() }),
     }),
+    /** How many events analytics says that it has stored since it began; it counts them as their transaction is about to end. */
+    stored: async () => {
+      const response = await fetch(`${analytics.url}/metrics`);
+      return Number(/^pca_timeline_events_total\{[^}]*result="stored"[^}]*\} (\d+)$/m.exec(await response.text())?.[1] ?? 0);
+    },
     residentMb: () => ({ gateway: residentMb(gateway.pid), analytics: residentMb(analytics.pid) }),
     stop: async () => {
       await client.end();
