@@ -6,6 +6,7 @@ import type { PartitionOffsets } from '../../event-bus.js';
 import { type Place, PartitionWorker } from '../../delivery/partition-worker.js';
 import { balancedAssigner } from './balanced-assigner.js';
 import { CommitQueue } from './commit-queue.js';
+import { crashOnFailedJoining } from './failed-joining.js';
 import type { Positions } from './group-positions.js';
 import type { GroupPosition, KafkaAdmin } from '../kafka-admin.js';
 import { kafkaErrorType, type KafkaLink } from '../kafka-link.js';
@@ -41,6 +42,8 @@ const lost = new Set([
 ]);
 const isLost = (error: unknown): boolean => lost.has(kafkaErrorType(error) ?? '');
 const keyOf = ({ topic, partition }: Place): string => `${topic}/${partition}`;
+
+crashOnFailedJoining();
 
 /** What a member needs of the bus that it belongs to. */
 export interface KafkaMemberHost {
