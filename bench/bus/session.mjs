@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import process from 'node:process';
+import { nodeFlagsOfAll } from '../../deploy/local/dist/services/service-process.js';
 import { cpuSeconds } from './processes.mjs';
 
 const answerMsMax = 600_000;
@@ -24,7 +25,7 @@ const startRole = async (side, { file }, place) => {
   const child = fork(join(import.meta.dirname, 'role.mjs'), args, {
     execPath: process.execPath,
     // The limits that services run with; kafkajs works out a pause from a time that is not set yet, and Node tells of each.
-    execArgv: ['--max-semi-space-size=16', '--max-old-space-size=384', '--disable-warning=TimeoutNegativeWarning'],
+    execArgv: [...nodeFlagsOfAll, '--disable-warning=TimeoutNegativeWarning'],
   });
   await answerOf(child);
   const ask = (name, value) => {

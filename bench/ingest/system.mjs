@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { nodeFlagsOfAll } from '../../deploy/local/dist/services/service-process.js';
 import { cpuSeconds, residentMb } from '../bus/processes.mjs';
 import { startMeasured } from '../gateway/measured-process.mjs';
 
@@ -17,7 +18,7 @@ const limits = { INGEST_EVENTS_PER_SECOND_MAX: '1000000' };
 /** The flags that the supervisor starts a service with. */
 const flagsOf = (service) => {
   const { metadata } = JSON.parse(readFileSync(resolve(root, 'services', service, 'project.json'), 'utf8'));
-  return ['--max-semi-space-size=16', '--max-old-space-size=384', ...metadata.pca.nodeFlags];
+  return [...nodeFlagsOfAll, ...metadata.pca.nodeFlags];
 };
 
 const untilReady = async (url) => {

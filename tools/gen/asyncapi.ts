@@ -45,7 +45,8 @@ const servers: Json = {
     description:
       'BUS=postgres. `select bus.publish(topic, key, envelope)` publishes; it is durable when its transaction is, which is to be short. `select * from bus.read(topic, ' +
       "partition, from_offset, messages_max)` reads; positions are the reader's own to keep, and what has a `consumer_group` is for that group alone. Of the bulk topic `" +
-      `${[...bulkTopics].join('`, `')}\` \`bus.read_rows\`, with the same arguments, gives rows as they are stored: \`first_offset\`, \`n\` and \`data\`, which is n lines of JSON with key and envelope; ` +
+      `${[...bulkTopics].join('`, `')}\`, of which \`bus.read\` fails as soon as it meets a compressed row, \`bus.read_rows\` gives the rows that hold the messages, whole, so that the first may begin before the offset: ` +
+      '`first_offset`, `n` and `data`, which is n lines of JSON with key and envelope; ' +
       'where it begins with a zero byte, that and four bytes of size stand before a zstd frame of the lines. `listen bus` tells the topic of each append.',
     variables: { host: { description: 'The server of BUS_URL' } },
   },

@@ -24,7 +24,7 @@ export const deadLetter = defineEvent({
     consumerGroup: z.string().describe('The group that gave up; the others are not concerned'),
     reason: z.string().max(1_000),
     attempts: z.int().nonnegative().describe('How often handling began; 0 when it was no message at all'),
-    value: z.string().describe('The message as it stood on the bus'),
+    value: z.string().describe('The message as it stood on the bus; in base64 where the reason says so'),
     truncated: z.boolean().describe('The value was too large and is cut; the whole of it is on the topic as long as that keeps it'),
     isMessage: z.boolean().describe('Whether the value is an event envelope, so that it can be redriven'),
   }),

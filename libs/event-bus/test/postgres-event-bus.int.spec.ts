@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { zstdCompressSync } from 'node:zlib';
 import { behaviourTopic } from '@pca/contracts';
 import { startPrivatePostgres, testPostgres, type TestPostgres } from '@pca/testing';
 import pg from 'pg';
@@ -157,6 +158,22 @@ it('makes dead letters of a damaged compressed row and goes on behind it', async
     { offset: 0, isMessage: false, value: expect.stringMatching(/^AAAA/), reason },
     { offset: 30, isMessage: false, value: expect.stringMatching(/^AAAA/), reason },
   ]);
+});
+
+// Broken by: memory for whatever a row says that it holds.
+it('makes a dead letter of a small row that says it holds a gigabyte', async () => {
+  const bus = await open({ topics: { [behaviourTopic]: { partitions: 1 } } });
+  await bus.publish([messageOf(behaviourTopic, 'key', 1)]);
+  const bomb = zstdCompressSync(Buffer.alloc(128 * 1024 * 1024));
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(2 ** 30, 1);
+  await pool.query('update bus.log set data = $1', [Buffer.concat([head, bomb])]);
+  await bus.publish([messageOf(behaviourTopic, 'key', 2)]);
+  const got: number[] = [];
+  await bus.subscribe({ group: 'bomb', topics: [behaviourTopic], handle: async (messages) => void got.push(...messages.map(sequenceOf)) });
+  await expect.poll(() => got).toEqual([2]);
+  const [letter] = (await readAll(bus, `${behaviourTopic}.dead-letters`)).flat();
+  expect(letter?.envelope.payload).toMatchObject({ offset: 0, reason: expect.stringContaining('says that it holds 1073741824 bytes') });
 });
 
 it('holds back no more than the queue may, while an append waits', async () => {

@@ -46,7 +46,7 @@ const answerOf = async (url: string): Promise<Answer> => {
  * a second, project.json says what suits a service better: analytics holds many of them at once and has room for that, for a fifth less CPU;
  * the gateway holds bodies that die young, and a small nursery lets go of them before all the rest has to be looked at, for half of its CPU.
  */
-const nodeFlagsOfAll = ['--max-semi-space-size=16', '--max-old-space-size=384'];
+export const nodeFlagsOfAll = ['--max-semi-space-size=16', '--max-old-space-size=384'];
 
 /** One service as a process of its own that is started again, with back-off, whenever it ends without being told to. */
 export class ServiceProcess {

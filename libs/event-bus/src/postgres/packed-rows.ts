@@ -32,6 +32,8 @@ const compressedMark = 0;
 const headBytes = 5;
 /** Smaller rows are not worth it. */
 const compressedBytesLeast = 4_096;
+/** Several times what an append may have: whoever writes a row must not choose how much memory its readers need. */
+const lineBytesMax = 64 * 1024 * 1024;
 /** With a checksum: a bit that falls over would else be read as something that nobody sent. */
 const fast = { params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 } };
 
@@ -49,8 +51,12 @@ const isCompressed = (data: Buffer): boolean => data[0] === compressedMark && da
 export const lineBytesOf = (data: Buffer): number => (isCompressed(data) ? data.readUInt32BE(1) : data.length);
 
 /** Throws when a compressed row is damaged. */
-const linesOf = (data: Buffer): string =>
-  (isCompressed(data) ? zstdDecompressSync(data.subarray(headBytes), { maxOutputLength: lineBytesOf(data) }) : data).toString();
+const linesOf = (data: Buffer): string => {
+  if (!isCompressed(data)) return data.toString();
+  const maxOutputLength = lineBytesOf(data);
+  if (maxOutputLength > lineBytesMax) throw new Error(`it says that it holds ${maxOutputLength} bytes, of ${lineBytesMax} at most`);
+  return zstdDecompressSync(data.subarray(headBytes), { maxOutputLength }).toString();
+};
 
 /**
  * Packs a batch: messages of one partition stay in their order and become lines of JSON in one row. One row in place of many is what makes
@@ -102,7 +108,10 @@ const readLines = (data: Buffer, n: number): { readonly lines: readonly string[]
     const lines = linesOf(data).split('\n');
     return { lines, reason: lines.length === n ? '' : `A row of the log holds ${lines.length} messages and says ${n}` };
   } catch (error) {
-    return { lines: [data.toString('base64')], reason: `A compressed row of the log is damaged: ${(error as Error).message}` };
+    return {
+      lines: [data.toString('base64')],
+      reason: `A compressed row of the log is damaged, here it is in base64: ${(error as Error).message}`,
+    };
   }
 };
 

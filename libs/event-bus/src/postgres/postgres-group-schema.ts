@@ -49,24 +49,27 @@ $$;
 create or replace function bus.fetch(in_topic_ids int[], in_partitions int[], in_offsets bigint[], in_messages_max int, in_bytes_max bigint)
 returns table (topic_id int, partition int, end_offset bigint, n int, data bytea) language sql stable as $$
   select topic_id, partition, end_offset, n, data from (
-    select f.*, sum(bus.bytes_of(data)) over (order by i, end_offset) - bus.bytes_of(data) as bytes_before from (
-      select p.i, p.topic_id, p.partition, l.end_offset, l.n, l.data,
-        sum(l.n) over (partition by p.i order by l.end_offset) - l.n as messages_before
-      from unnest(in_topic_ids, in_partitions, in_offsets) with ordinality as p (topic_id, partition, from_offset, i)
-      cross join lateral (
-        -- Offsets tell the segment, so that only the tables from that one on are looked at.
-        select coalesce((
-          select s.segment from bus.segment_start s
-          where s.topic_id = p.topic_id and s.partition = p.partition and s.first_offset <= p.from_offset
-          order by s.segment desc limit 1), 0) as segment
-      ) s
-      cross join lateral (
-        select end_offset, n, data from bus.log l
-        where l.segment >= s.segment and l.topic_id = p.topic_id and l.partition = p.partition and l.end_offset > p.from_offset
-        order by end_offset limit in_messages_max
-      ) l
-    ) f where messages_before < in_messages_max
-  ) g where bytes_before < in_bytes_max order by i, end_offset
+    select g.*, sum(bus.bytes_of(data)) over (order by i, end_offset) - bus.bytes_of(data) as bytes_before from (
+      -- By what is stored first, which is known without reading it.
+      select f.*, sum(octet_length(data)) over (order by i, end_offset) - octet_length(data) as stored_before from (
+        select p.i, p.topic_id, p.partition, l.end_offset, l.n, l.data,
+          sum(l.n) over (partition by p.i order by l.end_offset) - l.n as messages_before
+        from unnest(in_topic_ids, in_partitions, in_offsets) with ordinality as p (topic_id, partition, from_offset, i)
+        cross join lateral (
+          -- Offsets tell the segment, so that only the tables from that one on are looked at.
+          select coalesce((
+            select s.segment from bus.segment_start s
+            where s.topic_id = p.topic_id and s.partition = p.partition and s.first_offset <= p.from_offset
+            order by s.segment desc limit 1), 0) as segment
+        ) s
+        cross join lateral (
+          select end_offset, n, data from bus.log l
+          where l.segment >= s.segment and l.topic_id = p.topic_id and l.partition = p.partition and l.end_offset > p.from_offset
+          order by end_offset limit in_messages_max
+        ) l
+      ) f where messages_before < in_messages_max
+    ) g where stored_before < in_bytes_max
+  ) h where bytes_before < in_bytes_max order by i, end_offset
 $$;
 -- Opens a segment when the current one is an eighth of the bound, or is old enough and not empty; true for the one process that looks after
 -- the log now.

@@ -5,8 +5,9 @@
  *   holds the lock of the partition until the caller's transaction ends, so that is to be short.
  * - `bus.read(topic, partition, from_offset, messages_max)`: positions are the reader's own to keep. A message with a `consumer_group` is for
  *   that group alone.
- * - `bus.read_rows(topic, partition, from_offset, messages_max)`: the same as it is stored, for bulk topics, which SQL cannot decompress.
- *   `data` is n lines `{"key":…,"envelope":…}` joined by line feeds; where it begins with a zero byte, that and four bytes of size come
+ * - `bus.read_rows(topic, partition, from_offset, messages_max)`: the rows that hold these messages, whole: the first may begin before the
+ *   offset, the last end behind the maximum. For bulk topics: SQL cannot decompress, so that `bus.read` fails as soon as it meets a
+ *   compressed row. `data` is n lines `{"key":…,"envelope":…}` joined by line feeds; where it begins with a zero byte, that and four bytes of size come
  *   before a zstd frame of them.
  */
 export const postgresGuestSchema = `

@@ -52,11 +52,11 @@ describe.skipIf(!requiresChromium())('a queue in a browser', () => {
     const page = await sut.open('offline');
     await sut.browser.context.setOffline(true);
     const ids = await track(page, numbered('offline', 3));
-    // After so many failures the next try is half a minute away at least, for which no poll here waits.
+    // After so many failures the next try is half a minute away at least: whoever waits for that comes too late here.
     for (let tries = 0; tries < 7; tries++) expect(await page.evaluate(() => window.client.flush())).toBe(false);
     expect(await stored(page)).toEqual(ids);
     await sut.browser.context.setOffline(false);
-    await expect.poll(() => sut.server.ids('offline')).toEqual(ids);
+    await expect.poll(() => sut.server.ids('offline'), { timeout: 20_000 }).toEqual(ids);
     await expect.poll(() => stored(page)).toEqual([]);
   });
 

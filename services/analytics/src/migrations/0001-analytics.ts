@@ -2,10 +2,11 @@ import { inboxTableSql, outboxTableSql } from '@pca/outbox';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Of tables that only grow, and fast while they are small: as they come, the server would look through them for statistics at every tenth that
- * is added, which was a fifth of its work while events came in.
+ * Of tables that hardly do anything but grow, and fast while they are small: by itself the server looks through them for statistics at every
+ * tenth that is added, which was a fifth of its work while events came in. What a vacuum after insertions is for, summaries and the map of what
+ * all can see, comes as often as before.
  */
-const seldomLooked = 'with (autovacuum_analyze_scale_factor = 0.5, autovacuum_vacuum_insert_scale_factor = 0.5)';
+const seldomLooked = 'with (autovacuum_analyze_scale_factor = 0.5)';
 
 /**
  * Settings are a projection of what campaigns announces. `number` stands for the workspace in every row of this database; `erasures` counts

@@ -62,8 +62,7 @@ const extrasOf = (event: TrackedEvent, page: string, resource: string, uncoded: 
     const { ip: _ip, device: _device, browser: _browser, os: _os, ...rest } = event.context;
     extras['$context'] = { ...asObject(event.properties['$context']), ...rest };
   }
-  for (const _name in extras) return extras;
-  return undefined;
+  return Object.keys(extras).length > 0 ? extras : undefined;
 };
 
 /** What is no object has no keys worth keeping. */

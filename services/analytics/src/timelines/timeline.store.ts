@@ -60,19 +60,23 @@ export class TimelineStore {
 
   /** What is refused is so before anything is written. */
   private async read(batch: readonly ConsumedEvent<TrackedEvent>[], outcomes: Outcomes, now: Date): Promise<readonly Item[]> {
-    const arrivals = await readArrivals(this.workspaces, batch, outcomes, now);
     const names = new Terms();
-    for (const { workspace, payload } of arrivals) names.add(workspace.number, 'name', storable(payload.event));
+    const packed: (Omit<Item, 'name'> & { readonly text: string })[] = [];
+    for (const arrival of await readArrivals(this.workspaces, batch, outcomes, now)) {
+      const item = { ...arrival, packed: packEvent(arrival.payload), text: storable(arrival.payload.event) };
+      if (Buffer.byteLength(item.packed.properties) > propertiesBytesMax)
+        outcomes.refuse(arrival.place, `The properties take more than ${propertiesBytesMax} bytes`);
+      else {
+        names.add(item.workspace.number, 'name', item.text);
+        packed.push(item);
+      }
+    }
     const codes = await this.dictionary.codes(names);
     const items: Item[] = [];
-    for (const arrival of arrivals) {
-      const { payload, workspace } = arrival;
-      const name = codes.of(workspace.number, 'name', storable(payload.event));
-      const packed = packEvent(payload);
-      if (Buffer.byteLength(packed.properties) > propertiesBytesMax)
-        outcomes.refuse(arrival.place, `The properties take more than ${propertiesBytesMax} bytes`);
-      else if (name === undefined) outcomes.refuse(arrival.place, `The workspace has ${textKinds.name.max} event names already`);
-      else items.push({ ...arrival, packed, name });
+    for (const item of packed) {
+      const name = codes.of(item.workspace.number, 'name', item.text);
+      if (name === undefined) outcomes.refuse(item.place, `The workspace has ${textKinds.name.max} event names already`);
+      else items.push({ ...item, name });
     }
     return items;
   }
