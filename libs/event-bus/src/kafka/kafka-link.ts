@@ -2,6 +2,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import kafkajs, { type Kafka, type SASLOptions } from 'kafkajs';
 import { registerCodecs } from './compression-codecs.js';
+import { forgetHalfAnswers } from './fresh-connection.js';
 import { letRequestQueuesRest } from './quiet-request-queue.js';
 
 export interface KafkaConnection {
@@ -30,6 +31,7 @@ const connectMsMax = 5_000;
 
 registerCodecs();
 letRequestQueuesRest();
+forgetHalfAnswers();
 
 /**
  * A kafkajs client whose connections can be cut for good. kafkajs goes on trying behind a caller who has given up, so that what was refused
