@@ -198,9 +198,10 @@ describe.skipIf(!(await requiresKafka()))('the bus on Kafka in trouble', () => {
     const missing = () =>
       [...acknowledged].flatMap(([key, last]) => {
         const found = new Set(got.get(key));
-        return Array.from({ length: last }, (_, i) => i + 1).filter((sequence) => !found.has(sequence));
+        const sequences = Array.from({ length: last }, (_, i) => i + 1).filter((sequence) => !found.has(sequence));
+        return sequences.map((sequence) => `${key}: ${sequence} of ${last}`);
       });
-    await expect.poll(() => missing().length, { message: `seed ${random.seed}` }).toBe(0);
+    await expect.poll(missing, { message: `seed ${random.seed}` }).toEqual([]);
     for (const [key, sequences] of got) {
       const firsts = [...new Set(sequences)];
       expect(firsts, key).toEqual(firsts.toSorted((one, other) => one - other));
