@@ -1,5 +1,5 @@
-// The floor: one connection's COPY of the same events, as text, into a plain table that has a column for each of their parts and no index. Beside
-// it a COPY that is a little closer to what is asked: each thousand committed by itself, and no messageId twice.
+// The floor: one connection's COPY of the same events, as text, into a plain table that has a column for each of their parts and no index.
+// Beside it a COPY that is a little closer to what is asked: each thousand committed by itself, and no messageId twice.
 import pg from 'pg';
 import { cpuSeconds } from '../bus/processes.mjs';
 

@@ -46,7 +46,7 @@ export interface PrivatePostgres {
 // Tests lose nothing that matters when the machine itself fails; a killed server is as safe without fsync as with it.
 const testSettings = { fsync: 'off', full_page_writes: 'off' };
 
-/** SQL behind `from`: what sessions of this database lock or wait for. `pg_locks` alone shows those of other specs on the shared server too. */
+/** SQL behind `from`: what sessions of this database lock or wait for. `pg_locks` alone shows those of other specs on the server too. */
 export const locksOfThisDatabase = 'pg_locks join pg_stat_activity using (pid) where datname = current_database()';
 
 const folder = (): string => join(tmpdir(), `pca-test-postgres-${randomBytes(6).toString('hex')}`);

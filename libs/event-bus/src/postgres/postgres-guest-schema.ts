@@ -7,8 +7,8 @@
  *   that group alone.
  * - `bus.read_rows(topic, partition, from_offset, messages_max)`: the rows that hold these messages, whole: the first may begin before the
  *   offset, the last end behind the maximum. For bulk topics: SQL cannot decompress, so that `bus.read` fails as soon as it meets a
- *   compressed row. `data` is n lines `{"key":…,"envelope":…}` joined by line feeds; where it begins with a zero byte, that and four bytes of size come
- *   before a zstd frame of them.
+ *   compressed row. `data` is n lines `{"key":…,"envelope":…}` joined by line feeds; where it begins with a zero byte, that and four
+ *   bytes of size come before a zstd frame of them.
  */
 export const postgresGuestSchema = `
 create or replace function bus.partition_of(in_key text, in_partitions int) returns int language plpgsql immutable as $$

@@ -5,8 +5,8 @@
  * - `topic`: the number of partitions is fixed when the topic is made; a change would move keys and lose their order.
  * - `head`: the next offset of each partition, and the lock that an appender holds through its commit. Offsets are handed out under that
  *   lock and become visible in the same order, so a reader that has seen offset n will never find a smaller one later.
- * - `log`: one row per batch and partition, `data` = `n` lines of UTF-8 JSON, of bulk topics compressed (`packed-rows.ts`). Keyed by the offset after its last message, because
- *   "everything from offset x" is then one range of the index even when x lies inside a row.
+ * - `log`: one row per batch and partition, `data` = `n` lines of UTF-8 JSON, of bulk topics compressed (`packed-rows.ts`). Keyed by the
+ *   offset after its last message, because "everything from offset x" is then one range of the index even when x lies inside a row.
  * - `segment`, `segment_start`: the log is cut into segments, one table each, so that retention is the dropping of a table. A segment is
  *   known by its number and by the offsets at which it begins, never by time: clocks jump.
  * - `consumer`, `cursor`: a group on a topic, and its position in each partition. Who has a partition is an advisory lock (consumer,

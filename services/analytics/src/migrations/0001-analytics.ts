@@ -2,9 +2,9 @@ import { inboxTableSql, outboxTableSql } from '@pca/outbox';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Of tables that hardly do anything but grow, and fast while they are small: by itself the server looks through them for statistics at every
- * tenth that is added, which was a fifth of its work while events came in. What a vacuum after insertions is for, summaries and the map of what
- * all can see, comes as often as before.
+ * Of tables that hardly do anything but grow, and fast while they are small: by itself the server looks through them for statistics at
+ * every tenth that is added, which was a fifth of its work while events came in. What a vacuum after insertions is for, summaries and the map
+ * of what all can see, comes as often as before.
  */
 const seldomLooked = 'with (autovacuum_analyze_scale_factor = 0.5)';
 

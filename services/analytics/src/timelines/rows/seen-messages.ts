@@ -11,10 +11,10 @@ const dayOf = (time: Date): number => Math.floor(time.getTime() / dayMs);
 const uuidv7 = /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/;
 
 /**
- * What stands for a messageId of a workspace: the first 8 bytes of SHA-256, as a signed number. Of a UUIDv7, as our SDK makes them, the first
- * two are its minute: the bits of its time that change every 65.5 s and come again after 50 days. What comes in now lies together in the index,
- * which otherwise is written all over, the more pages the more it remembers. As 50 days at the same rate fill all values of these bits, they
- * cost no more certainty than remembering for so long would.
+ * What stands for a messageId of a workspace: the first 8 bytes of SHA-256, as a signed number. Of a UUIDv7, as our SDK makes them, the
+ * first two are its minute: the bits of its time that change every 65.5 s and come again after 50 days. What comes in now lies together in
+ * the index, which otherwise is written all over, the more pages the more it remembers. As 50 days at the same rate fill all values of these
+ * bits, they cost no more certainty than remembering for so long would.
  */
 export const messageDigest = (workspace: number, messageId: string): bigint => {
   const digest = hash('sha256', `${workspace}:${messageId}`, 'buffer');
