@@ -2,13 +2,6 @@ import { inboxTableSql, outboxTableSql } from '@pca/outbox';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Of tables that hardly do anything but grow, and fast while they are small: by itself the server looks through them for statistics at
- * every tenth that is added, which was a fifth of its work while events came in. What a vacuum after insertions is for, summaries and the map
- * of what all can see, comes as often as before.
- */
-const seldomLooked = 'with (autovacuum_analyze_scale_factor = 0.5)';
-
-/**
  * Settings are a projection of what campaigns announces. `number` stands for the workspace in every row of this database; `erasures` counts
  * how often somebody was forgotten, so that whoever holds ids in memory notices.
  */
@@ -126,7 +119,7 @@ const personSql = `
     -- The latest of these times.
     traits_at timestamptz,
     created_at timestamptz not null default now()
-  ) ${seldomLooked};
+  );
   create unique index person_external on person (workspace, external_id, is_known);
   create index person_canonical on person (canonical);
   create table session (
@@ -134,7 +127,7 @@ const personSql = `
     workspace int not null,
     name text not null,
     person int not null
-  ) ${seldomLooked};
+  );
   create unique index session_name on session (workspace, name);
   create index session_person on session (person);
   -- Persons and sessions that a sweep is about to delete, unless somebody names them in the meantime.
@@ -219,7 +212,7 @@ const eventSql = `
   create table seen_message (
     digest bigint not null,
     day int not null
-  ) ${seldomLooked};
+  );
   create unique index seen_message_digest on seen_message (digest);
   -- Partitions of days, numbered from 1970-01-01. Attaching one waits for no reader and no writer; creating it as a part would wait for all.
   create function ensure_event_days(in_days int[]) returns void language plpgsql as $$
@@ -231,7 +224,7 @@ const eventSql = `
     for day in select date '1970-01-01' + n from unnest(in_days) as t (n) order by n loop
       part := 'event_' || to_char(day, 'YYYYMMDD');
       continue when exists (select from pg_inherits where inhparent = 'event'::regclass and inhrelid = to_regclass(part));
-      execute format('create table if not exists %I (like event including defaults including constraints including indexes) ${seldomLooked}', part);
+      execute format('create table if not exists %I (like event including defaults including constraints including indexes)', part);
       execute format('alter table event attach partition %I for values from (%L) to (%L)', part, day || ' 00:00+00', day + 1 || ' 00:00+00');
     end loop;
   end $$;
