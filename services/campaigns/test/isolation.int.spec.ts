@@ -28,6 +28,9 @@ beforeAll(async () => {
 });
 afterAll(() => sut.stop());
 
+/** What belongs to the other workspace. The number counts only where it is a value: a random id holds its digits now and then. */
+const theirs = /Secret|(?<=[:[])4242(?=[,}\]])|CHF|acme-7f3/;
+
 /** Every query and mutation of the schema with arguments that name what belongs to the other workspace. */
 const operations: Record<string, { text: string; variables?: object }> = {
   campaigns: { text: '{ campaigns(limit: 200) { id name clicks performance { clicks } changes { actor } } }' },
@@ -61,7 +64,7 @@ it('shows and changes nothing of another workspace, by any query or mutation of 
   for (const [name, { text }] of Object.entries(operations)) {
     const variables = text.includes('$r') ? { r: [{ __typename: 'Campaign', id }] } : text.includes('$id') ? { id } : undefined;
     const answer = await sut.service.graphql(foreigner, text, variables);
-    expect(JSON.stringify(answer), name).not.toMatch(/Secret|4242|CHF|acme-7f3/);
+    expect(JSON.stringify(answer), name).not.toMatch(theirs);
   }
   const mine = await sut.service.graphql(
     await sut.token('viewer', 'acme-7f3'),
@@ -69,6 +72,7 @@ it('shows and changes nothing of another workspace, by any query or mutation of 
     { id },
   );
   expect(mine.data).toEqual({ campaign: { name: 'Secret', clicks: 4242, version: 1 } });
+  expect(JSON.stringify(mine.data).replace('Secret', '')).toMatch(theirs);
 });
 
 it('shows and changes nothing of another workspace over REST', async () => {
@@ -85,7 +89,7 @@ it('shows and changes nothing of another workspace over REST', async () => {
   for (const [method, path, body] of requests) {
     const response = await sut.service.rest(foreigner, method, path, body);
     const text = await response.text();
-    expect(text, `${method} ${path}`).not.toMatch(/Secret|4242|CHF|acme-7f3/);
+    expect(text, `${method} ${path}`).not.toMatch(theirs);
     if (path.includes(id) || path.includes(importId)) expect(response.status, `${method} ${path}`).toBe(404);
   }
 });
@@ -109,7 +113,7 @@ it('needs the scope of each operation, and a token for all', async () => {
     const variables = text.includes('$r') ? { r: [{ __typename: 'Campaign', id }] } : text.includes('$id') ? { id } : undefined;
     const answer = await sut.service.graphql(sre, text, variables);
     expect(answer.errors[0]?.extensions.code, name).toBe('FORBIDDEN');
-    expect(JSON.stringify(answer.data), name).not.toMatch(/Secret|4242/);
+    expect(JSON.stringify(answer.data), name).not.toMatch(theirs);
   }
   expect((await sut.service.rest(undefined, 'GET', '/v1/campaigns')).status).toBe(401);
   expect((await sut.service.rest(viewer, 'POST', '/v1/imports', 'x', { 'content-type': 'text/csv' })).status).toBe(403);
