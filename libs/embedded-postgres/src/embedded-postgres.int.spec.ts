@@ -61,8 +61,8 @@ const startOwner = async (more = ''): Promise<{ owner: ChildProcess; keeperPid: 
 describe('the data', () => {
   it('stays, with the port and the password, over a stop and a start', async () => {
     const first = await startEmbeddedPostgres({ dataDir });
-    await first.stop();
     expect(rememberedUrl(dataDir, 'kept')).toBe(first.url('kept'));
+    await first.stop();
     expect(rememberedUrl(`${dataDir}-of-nobody`)).toBeUndefined();
     const second = await startEmbeddedPostgres({ dataDir });
     expect(second.url()).toBe(first.url());
@@ -124,6 +124,45 @@ describe('the data', () => {
 });
 
 describe('the server', () => {
+  const overTcp = (url: string): string => url.replace(/\?.*/, '');
+  const isOverTcp = 'select inet_server_port() is not null as tcp';
+
+  // Broken by: a URL that names no socket, a server that no longer listens on its port, or a folder that others may enter.
+  it('is reached by a socket in its own folder, and by whoever needs it over TCP', async () => {
+    const odd = join(root, `a "b", c's d`);
+    const server = await startEmbeddedPostgres({ dataDir: odd, temporary: true });
+    expect(await query(server.url(), isOverTcp)).toEqual([{ tcp: false }]);
+    expect(await query(overTcp(server.url()), isOverTcp)).toEqual([{ tcp: true }]);
+    expect(await query(rememberedUrl(odd) ?? '', isOverTcp)).toEqual([{ tcp: false }]);
+    expect(statSync(join(odd, 'data', `.s.PGSQL.${server.port}`)).mode & 0o777).toBe(0o700);
+    await server.stop();
+  });
+
+  // Broken by: a path that the system cuts off, or a server that does not start without its socket.
+  it('is reached over TCP where the path is too long for a socket', async () => {
+    const deep = join(root, 'd'.repeat(100));
+    const server = await startEmbeddedPostgres({ dataDir: deep, temporary: true });
+    expect(server.url()).toBe(overTcp(server.url()));
+    expect(rememberedUrl(deep)).toBe(server.url());
+    expect(await query(server.url(), isOverTcp)).toEqual([{ tcp: true }]);
+    await server.stop();
+  });
+
+  // Broken by: a lock of a socket whose number belongs to a stranger by now, over which Postgres refuses to start.
+  it('starts over the sockets that an earlier one left', async () => {
+    const { port, ...first } = await startEmbeddedPostgres({ dataDir });
+    await first.stop();
+    for (const left of [port, 1]) {
+      writeFileSync(join(dataDir, 'data', `.s.PGSQL.${left}`), '');
+      writeFileSync(join(dataDir, 'data', `.s.PGSQL.${left}.lock`), `${process.ppid}\n/\n0\n${left}\n/\n`);
+    }
+    const server = await startEmbeddedPostgres({ dataDir });
+    expect(await keptValue(server)).toEqual([{ a: 42 }]);
+    const sockets = readdirSync(join(dataDir, 'data')).filter((name) => name.startsWith('.s.'));
+    expect(sockets.sort()).toEqual([`.s.PGSQL.${server.port}`, `.s.PGSQL.${server.port}.lock`]);
+    await server.stop();
+  });
+
   it('finds letters of every script in a trigram index and orders by code point', async () => {
     const server = await startEmbeddedPostgres({ dataDir });
     await query(server.url('kept'), 'create extension if not exists pg_trgm');

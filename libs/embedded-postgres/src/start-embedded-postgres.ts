@@ -23,6 +23,7 @@ import { type KeptServer, keepServer, type ServerExit } from './server/kept-serv
 import { endLeftovers, readPostmasterFile } from './server/leftovers.js';
 import { processIdentity, type ProcessIdentity } from './machine/process-identity.js';
 import { alignOwner, chooseRunAs, dieWithParent } from './machine/run-as.js';
+import { type Listener, socketFolderInUse, usableSocketFolder } from './server/listener.js';
 
 export interface EmbeddedPostgresOptions {
   /** A folder for the server alone (cluster, password, port); created when missing, its parent too. */
@@ -47,7 +48,7 @@ export interface EmbeddedPostgres {
   readonly runsAs: string;
   /** Settles when the server has ended, wanted or not. */
   readonly exited: Promise<ServerExit>;
-  /** Connection string of a database, with the superuser's password. */
+  /** Connection string of a database, with the superuser's password: by a Unix socket where the system has them, else over TCP. */
   url(database?: string): string;
   /** True when it was created, false when it was there. */
   createDatabase(name: string): Promise<boolean>;
@@ -57,13 +58,18 @@ export interface EmbeddedPostgres {
   stop(): Promise<void>;
 }
 
-const connectUrl = (port: number, secret: string, database: string): string =>
-  `postgresql://${superuser}:${encodeURIComponent(secret)}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+/** Programs that know no `host` among the parameters, or that cannot reach the socket's folder, find the same server over TCP. */
+const connectUrl = ({ port, socketFolder }: Listener, secret: string, database: string): string => {
+  const socket = socketFolder === undefined ? '' : `?host=${encodeURIComponent(socketFolder)}`;
+  return `postgresql://${superuser}:${encodeURIComponent(secret)}@127.0.0.1:${port}/${encodeURIComponent(database)}${socket}`;
+};
 
 /** Where a server that somebody started on the folder listened last; undefined when none ever did. */
 export const rememberedUrl = (dataDir: string, database = 'postgres'): string | undefined => {
   const port = rememberedPort(dataDir);
-  return port === undefined ? undefined : connectUrl(port, password(dataDir), database);
+  return port === undefined
+    ? undefined
+    : connectUrl({ port, socketFolder: socketFolderInUse(clusterFolder(dataDir), port) }, password(dataDir), database);
 };
 
 const choosePort = async (wanted: number | undefined, dataDir: string): Promise<number> => {
@@ -114,7 +120,11 @@ const launch = async (options: EmbeddedPostgresOptions, dataDir: string, release
   await endLeftovers(cluster, rememberedKeeper(dataDir), onLog);
   alignOwner(dataDir, runAs);
   const port = await choosePort(options.port, dataDir);
-  const settings = Object.entries({ ...serverSettings(port), ...options.settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const listener: Listener = { port, socketFolder: await usableSocketFolder(cluster) };
+  const settings = Object.entries({ ...serverSettings(listener), ...options.settings }).flatMap(([name, value]) => [
+    '-c',
+    `${name}=${value}`,
+  ]);
   const server = await keepServer({
     command: await dieWithParent(runAs, 'INT', binaries.postgres, ['-D', cluster, ...settings]),
     onLog,
@@ -125,7 +135,7 @@ const launch = async (options: EmbeddedPostgresOptions, dataDir: string, release
   rememberKeeper(dataDir, processIdentity(server.keeperPid));
   void server.exited.then(release);
   try {
-    await untilReady(server, cluster, connectUrl(port, secret, 'postgres'));
+    await untilReady(server, cluster, connectUrl(listener, secret, 'postgres'));
   } catch (error) {
     await server.stop();
     throw error;
@@ -137,8 +147,8 @@ const launch = async (options: EmbeddedPostgresOptions, dataDir: string, release
     keeperPid: server.keeperPid,
     runsAs: runAs.name,
     exited: server.exited,
-    url: (database = 'postgres') => connectUrl(port, secret, database),
-    createDatabase: (name) => createDatabaseIfMissing(connectUrl(port, secret, 'postgres'), name),
+    url: (database = 'postgres') => connectUrl(listener, secret, database),
+    createDatabase: (name) => createDatabaseIfMissing(connectUrl(listener, secret, 'postgres'), name),
     setCompanions: server.setCompanions,
     stop: server.stop,
   };

@@ -77,6 +77,8 @@ export const startTcpProxy = async (target: string): Promise<TcpProxy> => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url.port = String((server.address() as AddressInfo).port);
   url.hostname = '127.0.0.1';
+  // A Unix socket named there would lead past this link.
+  url.searchParams.delete('host');
   const hangUpAll = () => sockets.forEach((socket) => socket.destroy());
   return {
     url: url.href,

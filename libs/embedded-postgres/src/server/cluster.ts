@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } 
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { PostgresBinaries } from './binaries.js';
+import type { Listener } from './listener.js';
 import { EmbeddedPostgresError } from '../embedded-postgres-error.js';
 import type { ProcessIdentity } from '../machine/process-identity.js';
 import { writeWhole } from '../machine/write-whole.js';
@@ -123,9 +124,10 @@ export const ensureCluster = async ({ dataDir, binaries, runAs, temporary }: Ini
 const mebibyte = 2 ** 20;
 
 /** Settings for a machine that does other things too; fsync and full_page_writes stay on. */
-export const serverSettings = (port: number): Record<string, string> => ({
+export const serverSettings = ({ port, socketFolder }: Listener): Record<string, string> => ({
   listen_addresses: '127.0.0.1',
-  unix_socket_directories: '',
+  unix_socket_directories: socketFolder === undefined ? '' : `"${socketFolder.replaceAll('"', '""')}"`,
+  unix_socket_permissions: '0700',
   port: String(port),
   max_connections: '100',
   // A query over years of day partitions locks each of them with its indexes: three locks for each of 3,650 days, ten such queries at once.

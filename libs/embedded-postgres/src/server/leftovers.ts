@@ -77,8 +77,8 @@ const settled = async (condition: () => boolean, withinMs: number): Promise<bool
 
 /**
  * Ends what an earlier owner left running on this cluster; the caller holds the folder's lock, so nobody else owns it. A keeper that is
- * still at work gets the time to end everything in its order. Also removes a pid file whose number now belongs to a stranger: Postgres
- * would refuse to start over it.
+ * still at work gets the time to end everything in its order. Also removes a pid file whose number now belongs to a stranger, because Postgres
+ * would refuse to start over it, and sockets, which have such files of their own.
  */
 export const endLeftovers = async (cluster: string, keeper: ProcessIdentity | undefined, onLog: (line: string) => void): Promise<void> => {
   const isGone = (): boolean => clusterProcesses(cluster).length === 0;
@@ -96,4 +96,5 @@ export const endLeftovers = async (cluster: string, keeper: ProcessIdentity | un
   }
   const stranger = readPostmasterFile(cluster)?.pid;
   if (stranger !== undefined && isAlive(stranger)) rmSync(join(cluster, 'postmaster.pid'), { force: true });
+  for (const socket of readdirSync(cluster).filter((name) => name.startsWith('.s.'))) rmSync(join(cluster, socket), { force: true });
 };

@@ -42,10 +42,18 @@ const lostRunners = new Set(['QueryRunnerProviderAlreadyReleasedError', 'QueryRu
 /** The DomainError that a database failure amounts to; undefined when it is none that a caller can act on. */
 export const domainErrorOfDatabase = (error: unknown): DomainError | undefined => {
   if (!(error instanceof Error)) return undefined;
+  // Whatever kept a connection from being made: a socket of a server that has ended is not there, that of a busy one is full.
+  const couldNotConnect = (error as { syscall?: unknown }).syscall === 'connect';
   const code = String((error as { code?: unknown }).code ?? (error as { driverError?: { code?: unknown } }).driverError?.code ?? '');
   const known = bySqlState[code];
   if (known) return new DomainError(known[0], known[1], {}, { cause: error });
-  if (connectionCodes.has(code) || /^(08|28|57P|58)/.test(code) || lostRunners.has(error.name) || connectionMessages.test(error.message)) {
+  if (
+    couldNotConnect ||
+    connectionCodes.has(code) ||
+    /^(08|28|57P|58)/.test(code) ||
+    lostRunners.has(error.name) ||
+    connectionMessages.test(error.message)
+  ) {
     return new DomainError('SERVICE_UNAVAILABLE', 'The database is not reachable', {}, { cause: error });
   }
   return undefined;

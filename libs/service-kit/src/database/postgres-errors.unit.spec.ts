@@ -13,6 +13,12 @@ it.each([
   expect(domainErrorOfDatabase(wrapped)).toMatchObject({ code: 'SERVICE_UNAVAILABLE', cause: wrapped });
 });
 
+it('takes a socket that is not there, or full, for a database that is away, and no other file', () => {
+  for (const code of ['ENOENT', 'EAGAIN'])
+    expect(domainErrorOfDatabase(Object.assign(failure(code), { syscall: 'connect' }))).toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+  expect(domainErrorOfDatabase(Object.assign(failure('ENOENT'), { syscall: 'open' }))).toBeUndefined();
+});
+
 it.each([
   ['23505', 'CONFLICT'],
   ['22003', 'BAD_USER_INPUT'],
