@@ -162,8 +162,10 @@ it('refuses a body of 100 MB without reading it', async () => {
     write();
   });
   expect(outcome).toMatchObject({ status: 413, code: 'PAYLOAD_TOO_LARGE' });
+  const more = process.memoryUsage.rss() - before;
+  process.stdout.write(`sent ${(outcome.sent / 1_048_576).toFixed(1)} MiB of the body, held ${(more / 1_048_576).toFixed(0)} MiB more\n`);
   expect(outcome.sent).toBeLessThan(20 * 1_048_576);
-  expect(process.memoryUsage.rss() - before).toBeLessThan(64 * 1_048_576);
+  expect(more).toBeLessThan(64 * 1_048_576);
 });
 
 it('refuses a length of 100 MB at once, as a problem', async () => {
@@ -270,7 +272,8 @@ it('ends a request whose body does not arrive', async () => {
     });
     expect(answer).toMatch(/^HTTP\/1.1 408/);
     expect(answer).toMatch('"code":"REQUEST_TIMEOUT"');
-    expect((await slow.graph('{ campaigns(limit: 1) { id } }')).status).toBe(200);
+    // It may be too slow for so short a time, once.
+    await expect.poll(async () => (await slow.graph('{ campaigns(limit: 1) { id } }')).status).toBe(200);
   } finally {
     await slow.stop();
   }

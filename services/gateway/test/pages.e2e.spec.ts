@@ -8,6 +8,8 @@ import { type Fixtures, type RunningGateway, startFixtures, startGateway } from 
 
 /** Set to a folder to look at the pages afterwards. */
 const picturesFolder = process.env['PCA_PICTURES'];
+/** How long anything in the browser may take when the machine is busy. */
+const slowMsMax = 110_000;
 
 describe.skipIf(!requiresChromium())('pages in a browser without a network', () => {
   let fixtures: Fixtures;
@@ -36,7 +38,9 @@ describe.skipIf(!requiresChromium())('pages in a browser without a network', () 
       headless: true,
       args: [...chromiumFlags],
       viewport: { width: 1280, height: 800 },
+      timeout: slowMsMax,
     });
+    context.setDefaultTimeout(slowMsMax);
     browser = context.browser() as Browser;
     await context.route('**', (route) => {
       if (new URL(route.request().url()).origin === gateway.url) return route.continue();

@@ -22,8 +22,9 @@ it('boots with every subgraph down and answers when they come', async () => {
 });
 
 it('gives up on a slow subgraph at its timeout and names it', async () => {
-  gateway = await startGateway(fixtures, { SUBGRAPH_MS_MAX: '300' });
-  await fixtures.notes.behave({ delayMs: 5_000 });
+  // Enough for the campaigns on a busy machine, and far from what the notes take.
+  gateway = await startGateway(fixtures, { SUBGRAPH_MS_MAX: '3000' });
+  await fixtures.notes.behave({ delayMs: 60_000 });
   const { body } = await gateway.graph(joined);
   expect(body.data).toEqual({
     campaigns: [
@@ -36,8 +37,8 @@ it('gives up on a slow subgraph at its timeout and names it', async () => {
 });
 
 it('ends the whole request at its deadline, with what it has', async () => {
-  gateway = await startGateway(fixtures, { REQUEST_MS_MAX: '400', SUBGRAPH_MS_MAX: '60000' });
-  await fixtures.notes.behave({ delayMs: 30_000 });
+  gateway = await startGateway(fixtures, { REQUEST_MS_MAX: '3000', SUBGRAPH_MS_MAX: '60000' });
+  await fixtures.notes.behave({ delayMs: 60_000 });
   const { body } = await gateway.graph(joined);
   expect(body.data?.['campaigns']).toHaveLength(2);
   expect(body.errors?.[0]?.extensions).toEqual({ code: 'TIMEOUT', service: 'notes' });
@@ -61,24 +62,29 @@ it('asks a second time for a query and never for a mutation', async () => {
 it('stops hammering a subgraph that fails, probes it with one request and lets all through when that succeeds', async () => {
   gateway = await startGateway(fixtures);
   await fixtures.notes.behave({ answerInstead: unusable });
+  const began = performance.now();
   for (let n = 0; n < 40; n++) expect((await gateway.graph(joined)).body.errors).toHaveLength(1);
-  const hammered = (await fixtures.notes.look()).requests.length;
-  expect(hammered).toBeLessThanOrEqual(6);
+  // Five open it, and one more may probe when its first pause was short; on a slow machine further pauses end meanwhile, a second each.
+  const probes = 1 + Math.floor((performance.now() - began) / 1_000);
+  expect((await fixtures.notes.look()).requests.length).toBeLessThanOrEqual(5 + probes);
   const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
   expect(metrics).toMatch(/pca_gateway_breaker_state\{service="notes"[^}]*\} 2/);
   expect(metrics).toMatch(/pca_gateway_upstream_seconds_count\{service="notes",outcome="breaker_open"[^}]*\} \d+/);
 
-  // While it still fails, each pause ends with a single probe, however many ask.
+  // A pause ends with a single probe, however many ask while that is under way.
   await fixtures.notes.forget();
-  await expect
-    .poll(async () => {
-      await Promise.all(Array.from({ length: 10 }, () => gateway.graph(joined)));
-      return (await fixtures.notes.look()).requests.length;
-    })
-    .toBeGreaterThanOrEqual(1);
-  expect((await fixtures.notes.look()).requests.length).toBe(1);
+  await fixtures.notes.behave({ delayMs: 5_000 });
+  const asked: Promise<unknown>[] = [];
+  const seen = async (): Promise<number> => {
+    asked.push(gateway.graph(joined));
+    return (await fixtures.notes.look()).requests.length;
+  };
+  await expect.poll(seen).toBe(1);
+  for (const { body } of await Promise.all(Array.from({ length: 10 }, () => gateway.graph(joined)))) expect(body.errors).toHaveLength(1);
+  expect((await fixtures.notes.look()).requests).toHaveLength(1);
 
-  await fixtures.notes.behave({ answerInstead: null });
+  await fixtures.notes.behave({ answerInstead: null, delayMs: 0 });
+  await Promise.all(asked);
   await expect.poll(async () => (await gateway.graph(joined)).body.errors, { interval: 200 }).toBeUndefined();
   expect((await gateway.graph(joined)).body.data?.['campaigns']).toEqual([
     { id: 'c1', noteCount: 3 },
@@ -126,7 +132,8 @@ it('does not hold an answer that is larger than the limit', async () => {
 
 it('refuses more than may wait for one subgraph', async () => {
   gateway = await startGateway(fixtures, { SUBGRAPH_WAITING_MAX: '4' });
-  await fixtures.campaigns.behave({ delayMs: 500 });
+  // For as long as the ten need to arrive, on a busy machine too.
+  await fixtures.campaigns.behave({ delayMs: 4_000 });
   const answers = await Promise.all(Array.from({ length: 10 }, () => gateway.graph('{ campaigns(limit: 1) { id } }')));
   const refused = answers.filter(({ body }) => body.errors);
   expect(refused).toHaveLength(6);
