@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { createServer, request as httpRequest, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { type Fixtures, gatewayEnv, type RunningGateway, startFixtures, startGateway } from './gateway-harness.js';
 import { startGatewayProcess } from './gateway-process.js';
@@ -193,11 +192,12 @@ it('gives up on a service that stays silent', async () => {
 
 it('ends an answer that dribbles on after the time of the request', async () => {
   behave = (_request, response) => {
-    response.writeHead(200, { 'content-type': 'text/plain' });
+    // Its head is there long before the time is over.
+    response.writeHead(200, { 'content-type': 'text/plain' }).write('x');
     const timer = setInterval(() => response.write('x'), 50);
     response.once('close', () => clearInterval(timer));
   };
-  gateway = await startGateway(fixtures, { SUBGRAPH_CAMPAIGNS_URL: serviceUrl, REQUEST_MS_MAX: '600' });
+  gateway = await startGateway(fixtures, { SUBGRAPH_CAMPAIGNS_URL: serviceUrl, REQUEST_MS_MAX: '3000' });
   await expect((await ask('/v1/campaigns')).text()).rejects.toThrow();
 });
 
@@ -235,12 +235,12 @@ it('streams both ways: the first row is answered before the second is sent', asy
 });
 
 it('ends an upload whose client goes away, at the service too', async () => {
-  let aborted: () => void = () => undefined;
-  const gone = new Promise<void>((resolve) => (aborted = resolve));
+  const reached = Promise.withResolvers<void>();
+  const gone = Promise.withResolvers<void>();
   behave = (request) => {
     request.on('error', () => undefined);
-    request.once('close', aborted);
-    request.resume();
+    request.once('close', gone.resolve);
+    request.once('data', () => reached.resolve());
   };
   gateway = await startGateway(fixtures, { SUBGRAPH_CAMPAIGNS_URL: serviceUrl });
   const { hostname, port } = new URL(gateway.url);
@@ -253,9 +253,9 @@ it('ends an upload whose client goes away, at the service too', async () => {
   });
   request.on('error', () => undefined);
   request.write('a,b\n');
-  await sleep(200);
+  await reached.promise;
   request.destroy();
-  await gone;
+  await gone.promise;
   behave = echo;
   expect((await ask('/v1/imports', { method: 'POST', body: 'x' })).status).toBe(201);
 });
@@ -301,18 +301,17 @@ it('passes 200 MB through without holding them', async () => {
   const through = await startGatewayProcess({ ...gatewayEnv(fixtures), SUBGRAPH_CAMPAIGNS_URL: serviceUrl });
   const residentMiB = async (): Promise<number> =>
     Number(/^process_resident_memory_bytes\S* (\S+)/m.exec(await (await fetch(`${through.url}/metrics`)).text())?.[1]) / 1_048_576;
-  const received = createHash('sha256');
-  behave = (request, response) => {
-    request.on('data', (chunk: Buffer) => received.update(chunk)).on('end', () => response.end('done'));
-  };
-  try {
-    const chunk = randomBytes(1_048_576);
-    const sent = createHash('sha256');
-    const before = await residentMiB();
-    let mostMiB = before;
+  const chunk = randomBytes(1_048_576);
+  /** Sends so many of them; answers the most that the gateway held meanwhile. */
+  const pass = async (megabytes: number): Promise<number> => {
+    const [sent, received] = [createHash('sha256'), createHash('sha256')];
+    behave = (request, response) => {
+      request.on('data', (part: Buffer) => received.update(part)).on('end', () => response.end('done'));
+    };
+    let mostMiB = 0;
     const body = Readable.from(
       (async function* () {
-        for (let n = 0; n < 200; n++) {
+        for (let n = 0; n < megabytes; n++) {
           sent.update(chunk);
           if (n % 20 === 0) mostMiB = Math.max(mostMiB, await residentMiB());
           yield chunk;
@@ -327,7 +326,14 @@ it('passes 200 MB through without holding them', async () => {
     } as RequestInit);
     expect(await response.text()).toBe('done');
     expect(received.digest('hex')).toBe(sent.digest('hex'));
-    expect(Math.max(mostMiB, await residentMiB()) - before).toBeLessThan(100);
+    return Math.max(mostMiB, await residentMiB());
+  };
+  try {
+    // What a gateway takes for itself at its first upload is not what is measured.
+    const before = await pass(40);
+    const more = (await pass(200)) - before;
+    process.stdout.write(`the gateway held ${more.toFixed(0)} MiB more while 200 MB went through\n`);
+    expect(more).toBeLessThan(100);
   } finally {
     await through.end();
   }
