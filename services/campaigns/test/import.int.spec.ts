@@ -239,12 +239,14 @@ it('clears away what a client that left in the middle had sent', async () => {
     signal: abort.signal,
     headers: { ...csv, authorization: `Bearer ${token}` },
   } as RequestInit);
-  setTimeout(() => abort.abort(), 300);
-  await expect(request).rejects.toThrow();
-  await expect
-    .poll(async () => (await sut.database.pool.query(`select state from import_job where workspace_id = 'left'`)).rows)
-    .toEqual([{ state: 'FAILED' }]);
-  expect((await sut.database.pool.query('select count(*)::int as n from import_row')).rows).toEqual([{ n: 0 }]);
+  const given = expect(request).rejects.toThrow();
+  const jobs = async () => (await sut.database.pool.query(`select state from import_job where workspace_id = 'left'`)).rows;
+  await expect.poll(jobs).toEqual([{ state: 'READING' }]);
+  abort.abort();
+  await given;
+  await expect.poll(jobs).toEqual([{ state: 'FAILED' }]);
+  // What was staged goes right behind that.
+  await expect.poll(async () => (await sut.database.pool.query('select count(*)::int as n from import_row')).rows).toEqual([{ n: 0 }]);
 });
 
 it('imports two files of the same new campaigns at once into one campaign each', async () => {
