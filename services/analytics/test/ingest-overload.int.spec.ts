@@ -22,12 +22,20 @@ const idsOf = (name: string, count: number): string[] => Array.from({ length: co
 
 // Broken by: a limit that all keys share, one that counts requests for events, or one that says nothing of when to come back.
 it('limits the events of one key, and no other', async () => {
-  const [flooding, calm] = [await sut.ingestKey(), await sut.ingestKey()];
-  const statuses: number[] = [];
-  // A hundred a second, over five seconds: the eleventh batch is over it.
-  for (let n = 0; n < 12; n += 1) statuses.push((await send(flooding.key, idsOf(`flood-${n}`, 50))).status);
+  const calm = await sut.ingestKey();
+  /** Twelve batches of a key that was never used, and one event more; how long they took. */
+  const flood = async () => {
+    const { key } = await sut.ingestKey();
+    const began = performance.now();
+    const statuses: number[] = [];
+    for (let n = 0; n < 12; n += 1) statuses.push((await send(key, idsOf(`flood-${n}`, 50))).status);
+    return { statuses, refused: await send(key, ['one']), ms: performance.now() - began };
+  };
+  // A hundred a second, over five seconds: the eleventh batch is over it. What a machine that stood still spread over more is no flood.
+  let flooding = await flood();
+  while (flooding.ms > 4_900) flooding = await flood();
+  const { statuses, refused } = flooding;
   expect(statuses).toEqual([...Array.from({ length: 10 }, () => 202), 429, 429]);
-  const refused = await send(flooding.key, ['one']);
   expect([refused.status, await refused.json()]).toMatchObject([429, { code: 'RATE_LIMITED' }]);
   expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
   expect((await send(calm.key, idsOf('calm', 10))).status).toBe(202);
@@ -42,8 +50,9 @@ it('holds no more than it may while the bus is slow, and what it holds arrives',
   await blocker.connect();
   await blocker.query('begin; lock table bus.head in access exclusive mode');
   const held = send(key, idsOf('held', 40));
-  // The next one finds no room as soon as the first is being held.
-  await expect.poll(async () => (await send(key, idsOf('over', 11))).status).toBe(503);
+  // The next one finds no room as soon as the first is being held: when it waits for the lock.
+  const waiting = `select from pg_locks where relation = 'bus.head'::regclass and not granted`;
+  await expect.poll(async () => (await blocker.query(waiting)).rowCount).toBe(1);
   const refused = await send(key, idsOf('over', 11));
   expect([refused.status, Number(refused.headers.get('retry-after')), await refused.json()]).toMatchObject([
     503,

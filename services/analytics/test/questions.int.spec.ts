@@ -4,7 +4,7 @@ import { type QuestionsUnderTest, startQuestions } from './questions-under-test.
 
 let sut: QuestionsUnderTest;
 beforeAll(async () => {
-  sut = await startQuestions({ DATABASE_STATEMENT_MS_MAX: '3000' });
+  sut = await startQuestions({ DATABASE_STATEMENT_MS_MAX: '6000' });
 });
 afterAll(() => sut.stop());
 

@@ -1,7 +1,14 @@
 import type { Database } from '@pca/service-kit';
 import type { ClientBase } from 'pg';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export const dayMs = 86_400_000;
+
+/** What goes by days that lie behind must not see midnight pass: waits for the next day, UTC, when this one is nearly over. */
+export const farFromMidnight = async (): Promise<void> => {
+  const leftMs = dayMs - (Date.now() % dayMs);
+  if (leftMs < 120_000) await sleep(leftMs + 1_000);
+};
 
 /** So many days before today, at this hour, UTC. */
 export const daysAgo = (days: number, hour = 12): Date => new Date((Math.floor(Date.now() / dayMs) - days) * dayMs + hour * 3_600_000);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { openDatabase } from '../src/data-source.js';
 import { lockWorkspacesShared } from '../src/timelines/workspace-lock.js';
 import { type ErasureUnderTest, startErasure } from './erasure-under-test.js';
-import { addEvents, addPerson, addSession, dayMs, daysAgo, messages, type Row } from './retention-rows.js';
+import { addEvents, addPerson, addSession, dayMs, daysAgo, farFromMidnight, messages, type Row } from './retention-rows.js';
 import { storedEvents, storesOn, tracked } from './timelines-under-test.js';
 
 let sut: ErasureUnderTest;
@@ -12,6 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => sut.stop());
 beforeEach(async () => {
+  await farFromMidnight();
   await query('truncate event, person, session, workspace');
   for (const table of await partitions()) await query(`drop table ${table}`);
 });
@@ -332,18 +333,18 @@ it('has no limit of time for a piece', async () => {
   const blocker = await sut.database.pool.connect();
   await blocker.query('begin');
   await blocker.query('select from event for update');
-  const strict = openDatabase({ DATABASE_URL: sut.url, DATABASE_POOL_MAX: 2, DATABASE_STATEMENT_MS_MAX: 200 });
+  const strict = openDatabase({ DATABASE_URL: sut.url, DATABASE_POOL_MAX: 2, DATABASE_STATEMENT_MS_MAX: 1_500 });
   await strict.start(() => undefined);
   const deletions = sut.deletions(strict);
   deletions.start();
   const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
-    and query ~ '^delete' and now() - query_start > interval '0.4 s'`;
+    and query ~ '^delete' and now() - query_start > interval '3 s'`;
   await expect.poll(async () => (await query(waiting)).length).toBe(1);
   await blocker.query('commit');
   blocker.release();
   await expect.poll(() => messages(sut.database)).toEqual([]);
   await deletions.stop();
   const limits = await Promise.all([1, 2].map(() => strict.pool.query<object>('show statement_timeout')));
-  for (const { rows } of limits) expect(rows).toEqual([{ statement_timeout: '200ms' }]);
+  for (const { rows } of limits) expect(rows).toEqual([{ statement_timeout: '1500ms' }]);
   await strict.stop();
 });

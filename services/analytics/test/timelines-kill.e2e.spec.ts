@@ -36,7 +36,7 @@ const kill = async (child: ChildProcess): Promise<void> => {
 };
 
 // Broken by: digests that commit before or after their rows, rows outside of the transaction, a position kept before the rows are there.
-it('stores every event once, whoever is killed at whatever moment', { timeout: 60_000 + rounds * 15_000 }, async () => {
+it('stores every event once, whoever is killed at whatever moment', { timeout: 240_000 + rounds * 30_000 }, async () => {
   const random = seededRandom('timelines kill');
   const [own, busDatabase] = [await postgres.createDatabase(), await postgres.createDatabase()];
   const env = { PATH: process.env['PATH'] ?? '', DATABASE_URL: own.url, BUS_URL: busDatabase.url, LOG_LEVEL: 'warn', ...issuer.env };
@@ -74,7 +74,7 @@ it('stores every event once, whoever is killed at whatever moment', { timeout: 6
     children[victim] = await start();
   }
   const lag = async (): Promise<number> => (await bus.lag(group)).reduce((sum, { lag: behind }) => sum + behind, 0);
-  await expect.poll(lag, { timeout: 60_000 }).toBe(0);
+  await expect.poll(lag, { timeout: 180_000 }).toBe(0);
   await bus.close();
   const { rows } = await pool.query<{ message: Buffer }>('select message from event');
   await pool.end();
