@@ -32,13 +32,15 @@ const wasSeen = (canonical: string, includeBots: string): string => `exists (
 export class UserReader {
   constructor(private readonly questions: Questions) {}
 
-  /** The person of a userId, else of an anonymousId. */
-  async find(workspace: number, id: string): Promise<number | undefined> {
-    const [row] = await this.questions.ask<{ canonical: number }>(
-      'select canonical from person where workspace = $1 and external_id = $2 order by is_known desc limit 1',
-      [workspace, id],
+  /** The person of each id, a userId else an anonymousId, in the order of `ids`; undefined for what is nobody's. */
+  async find(workspace: number, ids: readonly string[]): Promise<(number | undefined)[]> {
+    const rows = await this.questions.ask<{ id: string; canonical: number }>(
+      `select distinct on (external_id) external_id as id, canonical from person
+       where workspace = $1 and external_id = any ($2::text[]) order by external_id, is_known desc`,
+      [workspace, ids],
     );
-    return row?.canonical;
+    const byId = new Map(rows.map(({ id, canonical }) => [id, canonical]));
+    return ids.map((id) => byId.get(id));
   }
 
   /**

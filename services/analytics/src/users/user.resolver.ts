@@ -1,6 +1,7 @@
 import { Args, ArgsType, Context, Field, ID, Int, Parent, Query, ResolveField, Resolver, ResolveReference } from '@nestjs/graphql';
-import { callContextOf, type CallContext, CurrentCall, type GraphqlContext, loaderOf, RequireScope } from '@pca/service-kit';
+import { callContextOf, type CallContext, CurrentCall, type GraphqlContext, loaderOf, parseInput, RequireScope } from '@pca/service-kit';
 import { DateScalar } from '../questions/date.scalar.js';
+import { textSchema } from '../questions/limits.js';
 import { SessionType } from '../sessions/session.types.js';
 import type { Sighting } from './user.reader.js';
 import { JourneyStep, UserStatsType, UserType } from './user.types.js';
@@ -22,8 +23,8 @@ export class UserResolver {
   constructor(private readonly service: UserService) {}
 
   @Query(() => UserType, { nullable: true, description: 'By a userId, else by an anonymousId, whichever they go by now' })
-  user(@CurrentCall() call: CallContext, @Args('id', { type: () => ID }) id: string): Promise<UserType | null> {
-    return this.service.byId(call, id);
+  user(@Args('id', { type: () => ID }) id: string, @Context() context: GraphqlContext): Promise<UserType | null> {
+    return this.byId(id, context);
   }
 
   @Query(() => [UserType], {
@@ -75,12 +76,21 @@ export class UserResolver {
 
   @ResolveField(() => [JourneyStep], { description: 'The latest steps of the range, in the order of time; limit 1 to 1,000' })
   journey(@Parent() user: UserType, @Context() context: GraphqlContext, @Args() args: JourneyArgs): Promise<JourneyStep[]> {
-    return this.service.journey(callContextOf(context.request, 'analytics:read'), user.person, args);
+    const call = callContextOf(context.request, 'analytics:read');
+    const name = `journeys ${JSON.stringify(args)}`;
+    return loaderOf(context, name, (persons: readonly number[]) => this.service.journeys(call, persons, args)).load(user.person);
   }
 
   @ResolveReference()
   reference(reference: { id: string }, context: GraphqlContext): Promise<UserType | null> {
-    return this.service.byId(callContextOf(context.request, 'analytics:read'), reference.id);
+    return this.byId(reference.id, context);
+  }
+
+  /** Checked before it is loaded with others, for what is wrong with one id is no fault of theirs. */
+  private async byId(id: string, context: GraphqlContext): Promise<UserType | null> {
+    const call = callContextOf(context.request, 'analytics:read');
+    const wanted = parseInput(textSchema, id, 'id');
+    return loaderOf(context, 'users', (ids: readonly string[]) => this.service.byIds(call, ids)).load(wanted);
   }
 
   private sighting(user: UserType, context: GraphqlContext): Promise<Sighting | undefined> {

@@ -12,6 +12,11 @@ import { type Sighting, UserReader } from './user.reader.js';
 import { UserStatsReader } from './user-stats.reader.js';
 import { type JourneyStep, journeyStepOf, type UserStatsType, userStatsTypeOf, type UserType, userTypeOf } from './user.types.js';
 
+export interface JourneyQuestion extends GivenRange {
+  readonly limit: number;
+  readonly includeBots: boolean;
+}
+
 /** Reads a call's workspace, and how fresh the answer is, before the answer. */
 @Injectable()
 export class UserService {
@@ -21,14 +26,20 @@ export class UserService {
     private readonly users: UserReader,
     private readonly statsReader: UserStatsReader,
     private readonly sessionReader: SessionReader,
-    private readonly journeys: JourneyReader,
+    private readonly journeyReader: JourneyReader,
   ) {}
 
   async byId(call: CallContext, id: string): Promise<UserType | null> {
-    const wanted = parseInput(textSchema, id, 'id');
-    const { number } = await this.workspace(call);
-    const person = await this.users.find(number, wanted);
-    return person === undefined ? null : ((await this.byPersons(call, [person]))[0] ?? null);
+    const [user] = await this.byIds(call, [parseInput(textSchema, id, 'id')]);
+    return user ?? null;
+  }
+
+  /** In the order of `ids`, each checked by `textSchema`; null for what is nobody's. */
+  async byIds(call: CallContext, ids: readonly string[]): Promise<(UserType | null)[]> {
+    const found = await this.users.find((await this.workspace(call)).number, ids);
+    const persons = [...new Set(found.filter((person) => person !== undefined))];
+    const users = new Map((await this.byPersons(call, persons)).map((user) => [user?.person, user]));
+    return found.map((person) => (person === undefined ? null : (users.get(person) ?? null)));
   }
 
   /** `limit` 1 to 200. */
@@ -68,15 +79,15 @@ export class UserService {
   }
 
   /** `limit` 1 to 1,000. */
-  async journey(
+  async journeys(
     call: CallContext,
-    person: number,
-    { limit, includeBots, ...given }: GivenRange & { limit: number; includeBots: boolean },
-  ): Promise<JourneyStep[]> {
+    persons: readonly number[],
+    { limit, includeBots, ...given }: JourneyQuestion,
+  ): Promise<JourneyStep[][]> {
     const most = parseInput(stepsSchema, limit, 'limit');
     const { number, timeZone } = await this.workspace(call);
-    const steps = await this.journeys.of(number, person, timeRangeOf(given, timeZone), most, includeBots);
-    return steps.map(journeyStepOf);
+    const journeys = await this.journeyReader.of(number, persons, timeRangeOf(given, timeZone), most, includeBots);
+    return journeys.map((steps) => steps.map(journeyStepOf));
   }
 
   private workspace(call: CallContext): Promise<Workspace> {
