@@ -14,6 +14,17 @@ const rounds = Math.ceil(Number(process.env['KILL_ROUNDS'] ?? 4) / 4);
 /** Answers that come when nobody waits for them any more, by halves, never, and a door that is shut. */
 const troubles: readonly LinkMode[] = ['late', 'half', 'silent', 'refuse'];
 
+/** Asks until there is an answer: on a busy machine a limit as short as here may pass while nothing is wrong with the link. */
+const answered = async <T>(ask: () => Promise<T>): Promise<T> => {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      expect(error).toMatchObject(unavailable);
+    }
+  }
+};
+
 /** A bus that answers late, half, or never. */
 export const linkContract = (adapter: BusAdapter): void => {
   describe(`the bus on ${adapter.name} over a bad link`, () => {
@@ -40,7 +51,7 @@ export const linkContract = (adapter: BusAdapter): void => {
     // no and lets later calls pass, a connection that is used on after half an answer.
     it.for(troubles)('settles every call while answers are %s, and loses and inverts nothing that is published again', async (mode) => {
       const topic = await bench.topic();
-      const bus = await bench.harness.connect({ overLink: true, queryMsMax });
+      const bus = await answered(() => bench.harness.connect({ overLink: true, queryMsMax }));
       const acknowledged: string[] = [];
       const publish = async (sequence: number, times: number): Promise<boolean> => {
         const message = messageOf(topic, 'key', sequence);
@@ -57,7 +68,7 @@ export const linkContract = (adapter: BusAdapter): void => {
         }
         return false;
       };
-      expect(await publish(1, 1)).toBe(true);
+      expect(await publish(1, 20)).toBe(true);
       trouble(mode);
       // What waits behind a call that fails must not be stored before it is published again.
       const behind = [publish(2, 1), publish(3, 1)];
@@ -90,14 +101,15 @@ export const linkContract = (adapter: BusAdapter): void => {
 
     // Broken by: a subscription that ends with its connection, a member that thinks it still has what others have by now, a broadcast that
     // begins anew at the end.
-    it('goes on consuming after each kind of trouble', { timeout: 60_000 * rounds }, async () => {
+    it('goes on consuming after each kind of trouble', { timeout: 120_000 * rounds }, async () => {
       const topic = await bench.topic(2);
       const lost: Error[] = [];
       const observer = { connectionLost: (error: Error) => lost.push(error) };
-      const bus = await bench.harness.connect({ overLink: true, queryMsMax, silentMsMax: 1_500, observer });
+      const bus = await answered(() => bench.harness.connect({ overLink: true, queryMsMax, silentMsMax: 1_500, observer }));
       const [member, listener] = [new Recorder(), new Recorder()];
-      await bus.subscribe({ group: bench.group(), topics: [topic], handle: member.handle });
-      await bus.broadcast({ topics: [topic], handle: listener.handle });
+      const group = bench.group();
+      await answered(() => bus.subscribe({ group, topics: [topic], handle: member.handle }));
+      await answered(() => bus.broadcast({ topics: [topic], handle: listener.handle }));
       let next = 1;
       const publish = async () => {
         await bench.bus.publish(numbered(topic, 6, ['a', 'b', 'c'], next));
@@ -130,19 +142,15 @@ export const linkContract = (adapter: BusAdapter): void => {
       const topic = await bench.topic();
       const group = bench.group();
       const retries: unknown[] = [];
-      const bus = await bench.harness.connect({
-        overLink: true,
-        queryMsMax,
-        silentMsMax: 1_500,
-        observer: { retrying: (_, error) => retries.push(error) },
-      });
+      const observer = { retrying: (_: unknown, error: unknown) => retries.push(error) };
+      const bus = await answered(() => bench.harness.connect({ overLink: true, queryMsMax, silentMsMax: 1_500, observer }));
       await bench.bus.publish(numbered(topic, 3));
       const recorder = new Recorder((messages) => {
         const isBad = messages.some((message) => sequenceOf(message) === 2);
         if (isBad && retries.length === 0) trouble('refuse');
         return Promise.resolve(messages.map((message) => (sequenceOf(message) === 2 ? deadLettered('no use') : { is: 'handled' })));
       });
-      await bus.subscribe({ group, topics: [topic], retryMs: 20, handle: recorder.handle });
+      await answered(() => bus.subscribe({ group, topics: [topic], retryMs: 20, handle: recorder.handle }));
       await eventually(() => retries.length).toBeGreaterThan(0);
       const { position } = (await bench.bus.lag(group))[0]!;
       expect(position).toBeLessThanOrEqual(recorder.begun.find((message) => sequenceOf(message) === 2)!.offset);
@@ -159,12 +167,13 @@ export const linkContract = (adapter: BusAdapter): void => {
     // Broken by: a close that waits for an answer that never comes.
     it.for(troubles)('closes while answers are %s', async (mode) => {
       const topic = await bench.topic();
-      const bus = await bench.harness.connect({ overLink: true, queryMsMax, silentMsMax: 1_500 });
-      const recorder = new Recorder();
-      await bus.subscribe({ group: bench.group(), topics: [topic], handle: recorder.handle });
-      await bus.broadcast({ topics: [topic], handle: recorder.handle });
-      await bus.publish(numbered(topic, 1));
-      await eventually(() => recorder.done.length).toBe(2);
+      const bus = await answered(() => bench.harness.connect({ overLink: true, queryMsMax, silentMsMax: 1_500 }));
+      const [member, listener] = [new Recorder(), new Recorder()];
+      const group = bench.group();
+      await answered(() => bus.subscribe({ group, topics: [topic], handle: member.handle }));
+      await answered(() => bus.broadcast({ topics: [topic], handle: listener.handle }));
+      await answered(() => bus.publish(numbered(topic, 1)));
+      await eventually(() => [member, listener].map(({ done }) => done.length > 0)).toEqual([true, true]);
       trouble(mode);
       const call = expect(bus.publish(numbered(topic, 1))).rejects.toMatchObject(unavailable);
       await bus.close();

@@ -42,9 +42,10 @@ export const kafkaAdapter: BusAdapter = {
   name: 'Kafka',
   shared: async () => {
     const { brokers } = await testKafka();
+    // As on Postgres: nobody is given up here because the machine is slow.
     return harnessOn(
       () => brokers,
-      6_000,
+      15_000,
       () => Promise.resolve(),
     );
   },

@@ -7,9 +7,8 @@ import type { Bus, BusAdapter, BusHarness, ConnectOptions } from './bus-harness.
 
 const append = `select bus.append(array[id], array[0], array[1], array[octet_length($2::bytea)], $2) from bus.topic where name = $1`;
 
-const harnessOn = (urlOf: (options: ConnectOptions) => string, stop: () => Promise<void>): BusHarness => {
-  // A member that says nothing is given up soon, so that tests need not wait.
-  const config = { bus: 'postgres', url: urlOf({}), limits: { silentMsMax: 3_000 } } as const;
+const harnessOn = (urlOf: (options: ConnectOptions) => string, silentMsMax: number, stop: () => Promise<void>): BusHarness => {
+  const config = { bus: 'postgres', url: urlOf({}), limits: { silentMsMax } } as const;
   const opened: Bus[] = [];
   return {
     ...plainStage(config),
@@ -37,8 +36,10 @@ export const postgresAdapter: BusAdapter = {
   shared: async () => {
     const postgres = await testPostgres();
     const { url } = await postgres.createDatabase();
+    // Nobody falls silent here but by the slowness of the machine, for which nobody may be given up: what was handled would come again.
     return harnessOn(
       () => url,
+      15_000,
       () => postgres.stop(),
     );
   },
@@ -50,7 +51,8 @@ export const postgresAdapter: BusAdapter = {
       await link.close();
       await server.stop();
     };
-    const harness = harnessOn(({ overLink }) => (overLink ? link.url : url), stop);
+    // A member that says nothing is given up soon, so that tests need not wait.
+    const harness = harnessOn(({ overLink }) => (overLink ? link.url : url), 3_000, stop);
     return { ...harness, link, kill: () => server.kill(), start: () => server.start() };
   },
 };

@@ -44,7 +44,7 @@ export const keptForGroups = async (stage: Stage): Promise<KeptReport> => {
   await untilQuiet(
     async () => (await bus.lag('slow')).every(({ lag }) => lag === 0),
     () => recorder.done.length,
-    2_000,
+    stage.quietMs,
   );
   await bus.maintain();
   await bus.maintain();

@@ -65,6 +65,7 @@ export const orderedWriters = async (stage: Stage, random: Random, callsOfWriter
   await untilQuiet(
     () => missing() === 0,
     () => recorder.begun.length,
+    stage.quietMs,
   );
   await Promise.all([...members, ...buses].map((bus) => bus.close()));
   await stage.delayCommits(0);

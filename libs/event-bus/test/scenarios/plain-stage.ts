@@ -15,9 +15,13 @@ export const withOptions = <C extends PlainConfig>(config: C, { topics, observer
   };
 };
 
-/** `loader` lets the processes of the stage run; the usual one where nothing is said. */
+const quietMsRight = 60_000;
+const quietMsBroken = 4_000;
+
+/** `loader` lets the processes of the stage run, which are broken on purpose then; the usual one where nothing is said. */
 export const plainStage = (config: PlainConfig, loader?: string): Stage => ({
   config,
+  quietMs: loader === undefined ? quietMsRight : quietMsBroken,
   connect: (options = {}) => connectEventBus(withOptions(config, options)),
   delayCommits: (msMax) => (config.bus === 'postgres' ? delayCommits(config.url, msMax) : Promise.resolve()),
   spawn: (orders) => new Spawned(new URL('./deadly-consumer.ts', import.meta.url).href, [JSON.stringify(orders)], loader),

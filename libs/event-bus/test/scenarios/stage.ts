@@ -14,10 +14,12 @@ export interface Stage {
   delayCommits(msMax: number): Promise<void>;
   /** A consumer as a process of its own, which dies of a message with the key `deadly`. */
   spawn(orders: DeadlyOrders): Spawned;
+  /** How long nothing may move before it is given up: on what is right it goes on, however busy the machine is; what is broken may not. */
+  readonly quietMs: number;
 }
 
 /** Waits until it holds, or until nothing has moved for so long: a bus that is broken may never get there. */
-export const untilQuiet = async (holds: () => boolean | Promise<boolean>, moved: () => unknown, quietMs = 4_000): Promise<boolean> => {
+export const untilQuiet = async (holds: () => boolean | Promise<boolean>, moved: () => unknown, quietMs: number): Promise<boolean> => {
   let last = moved();
   let movedAt = performance.now();
   while (!(await holds())) {

@@ -28,7 +28,7 @@ export const underWay = async (stage: Stage): Promise<UnderWayReport> => {
   const recorder = new Recorder(async (messages) => (messages.some(({ key }) => key === `key ${slow}`) ? released : undefined));
   const subscription = await bus.subscribe({ group, topics: [topic], concurrency: 4, batchSize: 20, handle: recorder.handle });
   const hasBegun = () => recorder.begun.some(({ key }) => key === `key ${slow}`) && recorder.done.length > 0;
-  await untilQuiet(hasBegun, () => recorder.begun.length);
+  await untilQuiet(hasBegun, () => recorder.begun.length, stage.quietMs);
   // Time in which a position could be kept that must not be.
   await sleep(300);
   const beside = recorder.done.length;
@@ -38,6 +38,7 @@ export const underWay = async (stage: Stage): Promise<UnderWayReport> => {
   await untilQuiet(
     () => recorder.done.length >= count,
     () => recorder.done.length,
+    stage.quietMs,
   );
   await bus.close();
   return { beside, beyond: Math.max(0, ...positions.map((position) => position - slow)), missing: count - recorder.done.length };
