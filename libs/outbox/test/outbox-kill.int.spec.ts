@@ -36,12 +36,13 @@ it('loses no acknowledged write and publishes each change, whatever is killed at
   const acknowledged: string[] = [];
   const startWriter = () => new Spawned('writer.ts', [ledger.url, String(random.below(2 ** 31))]);
   const startRelay = () => new Spawned('relay.ts', [ledger.url, busDatabase.url]);
-  const harvest = (writer: Spawned) => {
-    const lines = writer.lines.filter((line) => line.startsWith('ack '));
-    acknowledged.push(...lines.flatMap((line) => line.slice(4).split(' ')));
-  };
+  const acknowledgedBy = (writer: Spawned) =>
+    writer.lines.filter((line) => line.startsWith('ack ')).flatMap((line) => line.slice(4).split(' '));
+  const harvest = (writer: Spawned) => acknowledged.push(...acknowledgedBy(writer));
   const at = { writer: 0, relay: 1, standBy: 2 } as const;
   processes = [startWriter(), startRelay(), startRelay()];
+  // Blows before anybody is at work would hit nothing.
+  await Promise.all(processes.map((process) => process.started()));
 
   const blows = {
     writer: async () => {
@@ -80,6 +81,8 @@ it('loses no acknowledged write and publishes each change, whatever is killed at
     await Promise.all([...chosen].map((name) => blows[name]()));
     dealt.push([...chosen].join('+'));
   }
+  // However slow the machine is, there is something to lose.
+  while (acknowledged.length + acknowledgedBy(processes[at.writer]!).length <= rounds * 10) await sleep(50);
   await sleep(500);
   await processes[at.writer]!.finish();
   harvest(processes[at.writer]!);

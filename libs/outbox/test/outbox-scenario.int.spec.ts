@@ -16,7 +16,7 @@ afterAll(() => postgres.stop());
 it('publishes every committed change and no other, in order per key, from 16 writers with late commits', async () => {
   const random = randomFrom('outbox');
   let failures = 0;
-  const report = await relayScenario(postgres, random, (pool, publisher) =>
+  const report = await relayScenario(postgres, random, 60_000, (pool, publisher) =>
     [7, 500].map((batchSize) => new OutboxRelay({ pool, publisher, batchSize, pollMs: 5, onError: () => (failures += 1) })),
   );
   process.stdout.write(`${JSON.stringify({ ...report, failures })}\n`);
@@ -26,7 +26,7 @@ it('publishes every committed change and no other, in order per key, from 16 wri
 });
 
 it.each(Object.entries(brokenRelays))('would notice a relay that %s', async (_, makeRelay) => {
-  const report = await relayScenario(postgres, randomFrom('broken relay'), (pool, publisher) => [makeRelay(pool, publisher)]);
+  const report = await relayScenario(postgres, randomFrom('broken relay'), 2_000, (pool, publisher) => [makeRelay(pool, publisher)]);
   process.stdout.write(`${JSON.stringify(report)}\n`);
   expect(report.missing + report.phantoms + report.inversions).toBeGreaterThan(0);
 });

@@ -49,9 +49,14 @@ export class Spawned {
     if (code !== 0) throw new Error(`A process of the test ended with ${code}: ${this.errors}`);
   }
 
+  /** Resolves when it has said that it has started, or is gone. */
+  async started(): Promise<void> {
+    while (!this.lines.includes('started') && this.child.exitCode === null && this.child.signalCode === null) await sleep(10);
+  }
+
   /** Asks it to finish, once it has said that it has started; resolves when it is gone. Throws when it does not end well. */
   async finish(): Promise<void> {
-    while (!this.lines.includes('started') && this.child.exitCode === null) await sleep(10);
+    await this.started();
     this.child.kill('SIGTERM');
     await this.end();
   }
