@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ZodOpenApiOperationObject, ZodOpenApiPathsObject } from 'zod-openapi';
+import { analyticsPaths } from './analytics-paths.js';
 import { ingestLimits } from './ingest/reading/event-limits.js';
 import { eventTypes } from './ingest/reading/read-event.js';
 
@@ -57,7 +58,8 @@ const acceptance = z
 
 const described =
   'Answered when the events are durable. Unknown keys beside those named here are kept under the property $extra; names that begin with "$" are reserved. ' +
-  `An event has at most ${ingestLimits.eventBytes} bytes. After 429 and 503 send the same again: events are told by their messageId.`;
+  `An event has at most ${ingestLimits.eventBytes} bytes. The body may come with Content-Encoding gzip, deflate, br or zstd; limits are of what it inflates to. ` +
+  'After 429 and 503 send the same again: events are told by their messageId.';
 
 const operationOf = (call: string, summary: string, body: z.ZodType): ZodOpenApiOperationObject => ({
   tags: ['behaviour'],
@@ -82,5 +84,6 @@ const batch = z.object({
 /** REST routes of this service, for the one OpenAPI document. */
 export const paths: ZodOpenApiPathsObject = {
   ...Object.fromEntries(eventTypes.map((type) => [`/v1/${type}`, { post: operationOf(type, calls[type].summary, calls[type].body) }])),
+  ...analyticsPaths,
   '/v1/batch': { post: operationOf('batch', `Up to ${ingestLimits.batchEvents} events in ${ingestLimits.batchBytes} bytes`, batch) },
 };

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { DomainError } from '@pca/errors';
 import { seams } from '@pca/service-kit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -245,5 +246,59 @@ describe('limits', () => {
     };
     for (let n = 0; n < 10; n += 1) expect(await sendNamed(Array.from({ length: 1_000 }, (_, i) => `name ${n}.${i}`))).toEqual([]);
     expect(await sendNamed(['one more', 'name 9.999', 'another'])).toEqual(['TOO_MANY_EVENT_NAMES', 'TOO_MANY_EVENT_NAMES']);
+  });
+});
+
+describe('a compressed body', () => {
+  const send = (call: string, encoding: string, body: Buffer, bearer: string | undefined = key): Promise<Response> =>
+    sut.service.rest(bearer, 'POST', `/v1/${call}`, body, { 'content-type': 'application/json', 'content-encoding': encoding });
+  const trackOf = (more: object): Buffer => Buffer.from(JSON.stringify(event(more)));
+
+  // Broken by: an encoding that is not undone, a key that is looked for in the header alone, or a limit that is counted before it is undone.
+  it('is taken as if it were none, with the key in the header or in itself', async () => {
+    const compress = {
+      gzip: gzipSync,
+      deflate: deflateSync,
+      br: brotliCompressSync,
+      zstd: zstdCompressSync,
+      identity: (body: Buffer) => body,
+    };
+    for (const [encoding, encode] of Object.entries(compress)) {
+      const ids = Array.from({ length: 300 }, (_, n) => `${encoding}-${n}`);
+      const batch = ids.map((messageId) => ({ type: 'track', ...event({ messageId, properties: { text: 'ü'.repeat(200) } }) }));
+      const sent = encode(Buffer.from(JSON.stringify({ batch })));
+      expect(await answer(send('batch', encoding, sent)), encoding).toEqual([202, { accepted: 300, errors: [] }]);
+      const keyed = encode(trackOf({ writeKey: key, messageId: `${encoding} keyed` }));
+      expect(await answer(send('track', encoding, keyed, '')), encoding).toEqual([202, { accepted: 1, errors: [] }]);
+      const published = await sut.published();
+      expect(
+        ids.every((id) => published.get(id)?.length === 1 && published.has(`${encoding} keyed`)),
+        encoding,
+      ).toBe(true);
+    }
+  });
+
+  // Broken by: a body that is decompressed for whoever asks, or a refusal that says something else than what is wrong.
+  it('is refused for what is wrong with it, and not before its key', async () => {
+    const good = gzipSync(trackOf({ messageId: 'never taken' }));
+    const wrongSum = Buffer.from(good);
+    wrongSum.writeUInt32LE(wrongSum.readUInt32LE(good.length - 8) ^ 1, good.length - 8);
+    const refused: [encoding: string, body: Buffer, status: number, code: string][] = [
+      ['gzip', good.subarray(0, -1), 400, 'BAD_USER_INPUT'],
+      ['gzip', wrongSum, 400, 'BAD_USER_INPUT'],
+      ['gzip', trackOf({}), 400, 'BAD_USER_INPUT'],
+      ['gzip', Buffer.alloc(0), 400, 'BAD_USER_INPUT'],
+      ['gzip', gzipSync(good), 400, 'BAD_REQUEST'],
+      ['gzip, gzip', gzipSync(good), 415, 'UNSUPPORTED_MEDIA_TYPE'],
+      ['compress', good, 415, 'UNSUPPORTED_MEDIA_TYPE'],
+      ['gzip', gzipSync(Buffer.alloc(600_000, ' ')), 413, 'PAYLOAD_TOO_LARGE'],
+      ['gzip', Buffer.alloc(600_000), 413, 'PAYLOAD_TOO_LARGE'],
+    ];
+    for (const [encoding, body, ...said] of refused) expect(await code(send('track', encoding, body)), encoding).toEqual(said);
+    const wrong = `pca_wk_${'x'.repeat(32)}`;
+    for (const [encoding, body] of refused.slice(0, 8))
+      expect(await code(send('track', encoding, body, wrong))).toEqual([401, 'UNAUTHENTICATED']);
+    expect(await code(send('track', 'gzip', gzipSync(trackOf({ writeKey: wrong })), ''))).toEqual([401, 'UNAUTHENTICATED']);
+    expect((await sut.published()).has('never taken')).toBe(false);
   });
 });

@@ -114,7 +114,7 @@ export class IngestService {
     const read: (ReadEvent | DomainError)[] = items.map(({ type, event }) => readOrRefuse(event, type, origin));
     const names = new Set<string>();
     for (const each of read) if (!isDomainError(each) && each.name !== undefined) names.add(each.name);
-    const admitted = names.size > 0 ? await this.dictionary.admitEventNames(workspace.number, [...names]) : names;
+    const admitted = names.size > 0 ? await this.dictionary.admitEventNames(workspace, [...names]) : names;
     const events: ReadEvent[] = [];
     const errors: RefusedEvent[] = [];
     for (const [index, each] of read.entries()) {
@@ -167,7 +167,7 @@ const readOrRefuse = (event: unknown, type: unknown, origin: Origin): ReadEvent 
   }
 };
 
-/** Names are few and stay for ever: one that is made of what varies would fill the memory of everybody who counts by it. */
+/** Names are few: one that is made of what varies would fill the memory of everybody who counts by it. */
 const refusalOf = ({ name }: ReadEvent, admitted: ReadonlySet<string>): DomainError | undefined =>
   name === undefined || admitted.has(name)
     ? undefined

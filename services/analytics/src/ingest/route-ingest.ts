@@ -6,16 +6,19 @@ import type { IngestKey } from '../ingest-keys/ingest-key.store.js';
 import type { Acceptance, IngestItem, IngestService } from './ingest.service.js';
 import { isObject, type Visitor } from './reading/event-context.js';
 import { checkEventSize, ingestLimits } from './reading/event-limits.js';
+import { inflateBody } from './reading/inflate-body.js';
 import { type EventType, eventTypes } from './reading/read-event.js';
 
 /**
  * The calls of the Segment HTTP spec, as routes of Fastify's own: this is the hot path. The body is JSON, whatever of the two types it says
- * that it is, and is parsed when a key in the header is known to be good.
+ * that it is, and is decompressed and parsed when a key in the header is known to be good.
  */
 export const routeIngest = (fastify: FastifyInstance, ingest: IngestService, keys: IngestKeyService): void => {
   void fastify.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser(['application/json', 'text/plain'], { parseAs: 'string' }, (_request, body, parsed) => parsed(null, body));
+    scope.addContentTypeParser(['application/json', 'text/plain'], { parseAs: 'buffer' }, ({ headers }, body, parsed) =>
+      parsed(null, headers['content-encoding'] ? body : body.toString()),
+    );
     for (const call of [...eventTypes, 'batch'] as const) {
       const route = {
         bodyLimit: ingestLimits.batchBytes,
@@ -38,9 +41,9 @@ const take = async (
   ingest: IngestService,
   keys: IngestKeyService,
 ): Promise<Pick<Acceptance, 'accepted' | 'errors'>> => {
-  const text = typeof request.body === 'string' ? request.body : '';
   const given = keyOf(request.headers.authorization);
   const early = given === undefined ? undefined : await admitted(ingest, keys, given);
+  const text = typeof request.body === 'string' ? request.body : await textOf(request);
   const body = parseBody(text);
   const { id, workspaceId } = early ?? (await admitted(ingest, keys, body['writeKey']));
   const source = {
@@ -63,6 +66,10 @@ const admitted = async (ingest: IngestService, keys: IngestKeyService, key: unkn
   await ingest.checkBudget(known.id);
   return known;
 };
+
+/** Of a request that has a Content-Encoding, or no body. */
+const textOf = async ({ body, headers }: ServiceRequest): Promise<string> =>
+  Buffer.isBuffer(body) ? inflateBody(body, headers['content-encoding'] ?? '') : '';
 
 /** The key as basic-auth user, as Segment's libraries send it, or as bearer. */
 const keyOf = (authorization: string | undefined): string | undefined => {

@@ -8,7 +8,7 @@ const keyPattern = /^"writeKey"\s{0,8}:\s{0,8}"([^"\\]{1,128})"/;
 /**
  * What a request's ingest key is known by here: a digest, since the key itself must not lie in a shared store. Only analytics can tell which
  * of the header and the body it takes the key from, so that both are in it. The body is searched and not parsed: it may be large, and what
- * hides its key is only counted as without one.
+ * hides its key, as a compressed one does, is only counted as without one.
  */
 export const keyIdOf = (authorization: string | undefined, body: Buffer | undefined): string =>
   hash('sha256', `${authorization ?? ''}\n${body ? keyIn(body) : ''}`, 'base64url').slice(0, 22);

@@ -35,13 +35,13 @@ const crossOriginHeaders = {
 
 const preflightHeaders = {
   'access-control-allow-methods': 'POST',
-  'access-control-allow-headers': 'authorization, content-type',
+  'access-control-allow-headers': 'authorization, content-type, content-encoding',
   'access-control-max-age': '86400',
 };
 
 /**
- * Behaviour events on their way to analytics, bodies as they are. They are held whole, unlike other REST bodies: these are small, and the
- * streams on both sides cost more than all the rest of such a request.
+ * Behaviour events on their way to analytics, bodies as they are, compressed or not. They are held whole, unlike other REST bodies: these are
+ * small, and the streams on both sides cost more than all the rest of such a request.
  */
 export const routeIngest = async (fastify: FastifyInstance, options: IngestOptions): Promise<void> => {
   await fastify.register((scope, _options, done) => {
