@@ -1,6 +1,7 @@
-import kafkajs, { type Producer, type TopicMessages } from 'kafkajs';
+import kafkajs, { type ICustomPartitioner, type Producer, type TopicMessages } from 'kafkajs';
 import type { EncodedMessage } from '../encode-message.js';
 import type { KafkaLink } from './kafka-link.js';
+import { partitionOf } from '../partition-of.js';
 import { toKafka } from './kafka-message.js';
 import { withinMs } from './within-ms.js';
 
@@ -67,13 +68,19 @@ export class KafkaSender {
   private open(): NonNullable<typeof this.current> {
     const link = this.openLink();
     const producer = link.kafka.producer({
-      createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+      createPartitioner,
       allowAutoTopicCreation: false,
       maxInFlightRequests: 1,
     });
     return { link, producer, connected: producer.connect() };
   }
 }
+
+/** What kafkajs's own partitioner chooses, which calculates with 64 bits in JavaScript: a twentieth of what a taken event costs. */
+const createPartitioner: ICustomPartitioner =
+  () =>
+  ({ message: { key }, partitionMetadata }) =>
+    partitionOf(String(key), partitionMetadata.length);
 
 const byTopic = (messages: readonly EncodedMessage[]): TopicMessages[] => {
   const topics = Map.groupBy(messages, ({ topic }) => topic);
