@@ -13,7 +13,7 @@ describe.skipIf(!(await requiresKafka()))('the bus on a Kafka that is locked', (
   beforeAll(async () => {
     broker = await startPrivateKafka({ users });
     const { brokers = '', certificate = '' } = broker.secure ?? {};
-    options = { brokers, ssl: { ca: certificate }, limits: { queryMsMax: 3_000 } };
+    options = { brokers, ssl: { ca: certificate } };
   });
   afterAll(() => broker?.stop());
 
@@ -33,12 +33,14 @@ describe.skipIf(!(await requiresKafka()))('the bus on a Kafka that is locked', (
   it('is refused where the certificate, the password or both are missing', async () => {
     const sasl = { mechanism: 'scram-sha-512', username: 'service', password } as const;
     const refused = { code: 'SERVICE_UNAVAILABLE' };
-    const { brokers, limits } = options as Required<KafkaEventBusOptions>;
+    const { brokers } = options;
+    // Short for these alone, some of which are waited out: who is let in may take as long as the machine needs.
+    const limits = { queryMsMax: 3_000 };
     await expect(KafkaEventBus.connect({ brokers, limits, ssl: true, sasl })).rejects.toMatchObject(refused);
     await expect(KafkaEventBus.connect({ brokers, limits, sasl })).rejects.toMatchObject(refused);
-    await expect(KafkaEventBus.connect(options)).rejects.toMatchObject(refused);
-    await expect(KafkaEventBus.connect({ ...options, sasl: { ...sasl, password: 'wrong' } })).rejects.toMatchObject(refused);
+    await expect(KafkaEventBus.connect({ ...options, limits })).rejects.toMatchObject(refused);
+    await expect(KafkaEventBus.connect({ ...options, limits, sasl: { ...sasl, password: 'wrong' } })).rejects.toMatchObject(refused);
     const withPlain = { ...sasl, mechanism: 'plain', password: 'wrong' } as const;
-    await expect(KafkaEventBus.connect({ ...options, sasl: withPlain })).rejects.toMatchObject(refused);
+    await expect(KafkaEventBus.connect({ ...options, limits, sasl: withPlain })).rejects.toMatchObject(refused);
   });
 });
