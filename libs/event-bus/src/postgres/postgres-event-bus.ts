@@ -221,7 +221,7 @@ export class PostgresEventBus implements EventBus, EventBusAdmin {
     const counts = new Map<string, number>();
     for (const { topic } of messages) counts.set(topic, (counts.get(topic) ?? 0) + 1);
     try {
-      await this.log.append(await packRows(messages, await this.topicsOf([...counts.keys()])));
+      await this.log.append(packRows(messages, await this.topicsOf([...counts.keys()])));
     } catch (error) {
       // A partition that is gone means that the database was made anew: learn the topics again.
       this.topics = new Map();
