@@ -2,8 +2,8 @@ import { promisify } from 'node:util';
 import { constants, gunzip, gunzipSync, gzip, gzipSync, zstdCompress, zstdDecompress } from 'node:zlib';
 import kafkajs from 'kafkajs';
 
-/** Below it the way to another thread and back costs more than the work itself; above it the main thread has better to do. */
-const syncBytesMax = 8 * 1024;
+/** Below it the way to another thread and back costs more than the work itself. */
+const syncBytesMax = 64 * 1024;
 const fast = { level: constants.Z_BEST_SPEED };
 
 /**
