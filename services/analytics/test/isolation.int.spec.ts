@@ -1,6 +1,7 @@
 import { encodeAnalyticsId } from '@pca/contracts';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type QuestionsUnderTest, startQuestions } from './questions-under-test.js';
+import { routesOf } from './rest-routes.js';
 
 let sut: QuestionsUnderTest;
 let foreigner: string;
@@ -118,5 +119,78 @@ it('needs the scope of each operation, and a token for all', async () => {
     const refused = await ask(scope === 'viewer' ? sre : viewer, text);
     expect(refused.errors[0]?.extensions.code, name).toBe('FORBIDDEN');
     expect(JSON.stringify(refused.data), name).not.toMatch(/secret|[1-9]/);
+  }
+});
+
+interface Route {
+  /** With `$name` for what belongs to the other workspace. */
+  readonly path: string;
+  readonly body?: object;
+  readonly scope: 'viewer' | 'owner';
+  /** What somebody of another workspace is told. */
+  readonly status: number;
+}
+
+/** Every route of REST; what names something of the other workspace is told that there is no such thing. */
+const routes: Record<string, Route> = {
+  'GET /v1/analytics/users': { path: '/users?limit=200&includeBots=true', scope: 'viewer', status: 200 },
+  'GET /v1/analytics/users/{id}': { path: '/users/$user', scope: 'viewer', status: 404 },
+  'GET /v1/analytics/users/{id}/sessions': { path: '/users/$user/sessions', scope: 'viewer', status: 404 },
+  'GET /v1/analytics/users/{id}/journey': { path: '/users/$user/journey', scope: 'viewer', status: 404 },
+  'GET /v1/analytics/sessions/{id}': { path: '/sessions/$named', scope: 'viewer', status: 404 },
+  'GET /v1/analytics/feature-usage': { path: '/feature-usage?by=RESOURCE', scope: 'viewer', status: 200 },
+  'GET /v1/analytics/page-views': { path: '/page-views', scope: 'viewer', status: 200 },
+  'GET /v1/analytics/behaviour': { path: '/behaviour', scope: 'viewer', status: 200 },
+  'POST /v1/analytics/erasures': { path: '/erasures', body: { userId: 'secret-user' }, scope: 'owner', status: 404 },
+  'GET /v1/analytics/erasures/{id}': { path: '/erasures/$erasure', scope: 'owner', status: 404 },
+  'GET /v1/analytics/ingest-keys': { path: '/ingest-keys', scope: 'owner', status: 200 },
+  'POST /v1/analytics/ingest-keys': { path: '/ingest-keys', body: { name: 'theirs' }, scope: 'owner', status: 201 },
+  'POST /v1/analytics/ingest-keys/{id}/rotate': { path: '/ingest-keys/$key/rotate', scope: 'owner', status: 404 },
+  'POST /v1/analytics/ingest-keys/{id}/revoke': { path: '/ingest-keys/$key/revoke', scope: 'owner', status: 404 },
+};
+
+const rest = async (token: string | undefined, name: string, { path, body }: Route): Promise<{ status: number; text: string }> => {
+  const [method = ''] = name.split(' ');
+  const url = `/v1/analytics${path.replace(/\$(\w+)/, (_whole, variable: string) => String(variables[variable]))}`;
+  const response = await sut.service.rest(token, method, url, body);
+  return { status: response.status, text: await response.text() };
+};
+
+// Broken by: a route without its workspace, and one that nobody thought of here.
+it('shows and changes nothing of another workspace, by any route of REST', async () => {
+  expect(routesOf(sut.definition), 'a route that this test does not know').toEqual(Object.keys(routes).toSorted());
+  for (const [name, route] of Object.entries(routes)) {
+    const { status, text } = await rest(foreigner, name, route);
+    expect(status, name).toBe(route.status);
+    // What they asked for is in the problem; of a body that tells nothing else, numbers would be counts of what they have.
+    const told = text.replaceAll(String(variables[/\$(\w+)/.exec(route.path)?.[1] ?? 'named']), '');
+    expect(told, name).not.toMatch(/secret|acme/);
+    if (status < 400) expect(told, name).not.toMatch(/[1-9]\d*(?=[,}\]])/);
+  }
+  const derived = await rest(foreigner, 'GET', { path: '/sessions/$derived', scope: 'viewer', status: 404 });
+  expect(derived.status).toBe(404);
+  const mine = '{ user(id: "secret-user") { stats { events } } }';
+  expect(await sut.ask(mine, {}, 'acme-7f3')).toEqual({ user: { stats: { events: 3 } } });
+  const keys = await rest(await sut.token('owner', 'acme-7f3'), 'GET', routes['GET /v1/analytics/ingest-keys'] as Route);
+  const { ingestKeys } = JSON.parse(keys.text) as { ingestKeys: { name: string; expiresAt: unknown; revokedAt: unknown }[] };
+  expect(ingestKeys).toEqual([expect.objectContaining({ name: 'secret-key', expiresAt: null, revokedAt: null })]);
+});
+
+// Broken by: a route with a lower scope than its question in the graph, or open to everybody.
+it('needs the scope of each route, and a token for all', async () => {
+  const viewer = await sut.token('viewer', 'acme-7f3');
+  const editor = await sut.token('editor', 'acme-7f3');
+  const sre = await sut.token('sre', 'acme-7f3');
+  for (const [name, route] of Object.entries(routes)) {
+    const refusals = [
+      [undefined, 401, 'UNAUTHENTICATED'],
+      ['nonsense', 401, 'UNAUTHENTICATED'],
+      [sre, 403, 'FORBIDDEN'],
+      ...(route.scope === 'owner' ? ([viewer, editor].map((token) => [token, 403, 'FORBIDDEN']) as [string, number, string][]) : []),
+    ] as const;
+    for (const [token, expected, code] of refusals) {
+      const { status, text } = await rest(token, name, route);
+      expect([status, (JSON.parse(text) as { code: string }).code], name).toEqual([expected, code]);
+    }
   }
 });

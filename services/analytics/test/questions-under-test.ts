@@ -3,7 +3,7 @@ import type { GraphqlAnswer } from '@pca/testing';
 import { type IngestUnderTest, startIngest } from './ingest-under-test.js';
 import { type Stores, storesOn, tracked } from './timelines-under-test.js';
 
-export interface QuestionsUnderTest extends Pick<IngestUnderTest, 'service' | 'database' | 'token'> {
+export interface QuestionsUnderTest extends Pick<IngestUnderTest, 'service' | 'database' | 'definition' | 'token'> {
   readonly stores: Stores;
   /** Stores events as the consumer would. */
   store(events: readonly Partial<TrackedEvent>[], workspace?: string, receivedAt?: (event: Partial<TrackedEvent>) => Date): Promise<void>;
@@ -18,10 +18,10 @@ export interface QuestionsUnderTest extends Pick<IngestUnderTest, 'service' | 'd
 
 /** The analytics service in this process, whose timelines a test fills by the store that the consumer writes with. */
 export const startQuestions = async (settings: Record<string, string> = {}): Promise<QuestionsUnderTest> => {
-  const { service, database, token, stop } = await startIngest(settings);
+  const { service, database, definition, token, stop } = await startIngest(settings);
   const stores = storesOn(database);
   return {
-    ...{ service, database, token, stores, stop },
+    ...{ service, database, definition, token, stores, stop },
     store: async (events, workspace = 'demo', receivedAt = () => new Date()) => {
       await stores.append(events.map((event) => tracked(event, workspace, receivedAt(event))));
     },

@@ -22,6 +22,8 @@ export interface HttpServerOptions {
   trustedProxies?: readonly string[];
 }
 
+/** Ids of clients have up to 256 characters; a longer one still reaches whoever says what is wrong with it. */
+const pathParameterCharsMax = 1_024;
 const drainMsMax = 2_000;
 const requestIdPattern = /^[A-Za-z0-9._-]{1,64}$/;
 /** Paths that answer without a look at the token. */
@@ -40,6 +42,7 @@ export const createHttpServer = (options: HttpServerOptions): FastifyAdapter => 
       const given = request.headers['x-request-id'];
       return typeof given === 'string' && requestIdPattern.test(given) ? given : randomUUID();
     },
+    routerOptions: { maxParamLength: pathParameterCharsMax },
     requestTimeout: 0,
     connectionTimeout: 0,
     onProtoPoisoning: 'remove',

@@ -30,7 +30,7 @@ export class BehaviourResolver {
     @Context() context: GraphqlContext,
     @Args('includeBots', { type: () => Boolean, defaultValue: false }) includeBots: boolean,
   ): Promise<BehaviourTotals> {
-    return this.behaviours.totals(callContextOf(context.request, 'analytics:read'), id, includeBots);
+    return this.behaviours.totalsOf(callContextOf(context.request, 'analytics:read'), id, includeBots);
   }
 }
 

@@ -11,11 +11,17 @@ import { CampaignBehaviourReader, type CampaignNames } from './campaign-behaviou
 import { textSchema } from '../questions/limits.js';
 import { type GivenRange, isTimeZone, timeRangeOf } from '../questions/time-range.js';
 
+export interface TotalsQuestion extends GivenRange {
+  readonly timeZone?: string | undefined;
+  readonly includeBots: boolean;
+}
+
 export interface CampaignQuestion extends GivenRange {
   readonly conversionEvents: readonly string[];
   readonly includeBots: boolean;
 }
 
+const timeZoneSchema = z.string().max(64).refine(isTimeZone, 'must be an IANA time zone, such as Europe/Berlin').optional();
 const conversionEventsSchema = z.array(textSchema).min(1).max(50);
 
 @Injectable()
@@ -27,14 +33,20 @@ export class BehaviourService {
     private readonly campaigns: CampaignBehaviourReader,
   ) {}
 
+  /** Over a range whose days are those of the time zone, else of the workspace's. */
+  async totals(call: CallContext, { timeZone, includeBots, ...given }: TotalsQuestion): Promise<BehaviourTotals> {
+    const zone = parseInput(timeZoneSchema, timeZone, 'timeZone');
+    const workspace = await this.workspaces.get(call.workspaceId);
+    const range = timeRangeOf(given, zone ?? workspace.timeZone);
+    const asOf = await this.freshness.asOf();
+    return { ...(await this.behaviour.totals(workspace.number, range, includeBots)), asOf };
+  }
+
   /** Over the days and in the time zone of an `Analytics`. Throws BAD_USER_INPUT for what is no id of one. */
-  async totals(call: CallContext, analyticsId: string, includeBots: boolean): Promise<BehaviourTotals> {
+  async totalsOf(call: CallContext, analyticsId: string, includeBots: boolean): Promise<BehaviourTotals> {
     const { from, to, timeZone } = decodeAnalyticsId(analyticsId);
     if (!isTimeZone(timeZone)) throw new DomainError('BAD_USER_INPUT', 'This is no id of an Analytics');
-    const range = timeRangeOf({ from, to }, timeZone);
-    const { number } = await this.workspaces.get(call.workspaceId);
-    const asOf = await this.freshness.asOf();
-    return { ...(await this.behaviour.totals(number, range, includeBots)), asOf };
+    return this.totals(call, { from, to, timeZone, includeBots });
   }
 
   async ofCampaigns(call: CallContext, campaigns: readonly CampaignNames[], question: CampaignQuestion): Promise<CampaignBehaviour[]> {

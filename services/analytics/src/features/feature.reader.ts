@@ -65,8 +65,8 @@ export class FeatureReader {
   async features(workspace: number, range: TimeRange, limit: number, by: FeatureBy, includeBots: boolean): Promise<FeatureUsage[]> {
     const sql = by === 'EVENT' ? eventsSql : resourcesSql;
     const rows = await this.ask<Usage & { text: string; event: string }>(sql, workspace, range, limit, includeBots);
-    return rows.map(({ text, event, ...usage }) => ({
-      ...usage,
+    return rows.map(({ text, event, count, users, sessions }) => ({
+      ...{ count, users, sessions },
       ...(by === 'EVENT' ? { event: text, resource: null } : { event, resource: text }),
     }));
   }
@@ -74,7 +74,7 @@ export class FeatureReader {
   /** The pages that are viewed most, first. */
   async pages(workspace: number, range: TimeRange, limit: number, includeBots: boolean): Promise<PageUsage[]> {
     const rows = await this.ask<Usage & { text: string }>(pagesSql, workspace, range, limit, includeBots);
-    return rows.map(({ text, ...usage }) => ({ ...usage, page: text }));
+    return rows.map(({ text, count, users, sessions }) => ({ page: text, count, users, sessions }));
   }
 
   private async ask<T extends object>(sql: string, workspace: number, range: TimeRange, limit: number, includeBots: boolean): Promise<T[]> {

@@ -1,11 +1,8 @@
 import { Args, ArgsType, Field, Int, Query, Resolver } from '@nestjs/graphql';
-import { type CallContext, CurrentCall, parseInput, RequireScope } from '@pca/service-kit';
+import { type CallContext, CurrentCall, RequireScope } from '@pca/service-kit';
 import { DateScalar } from '../questions/date.scalar.js';
-import { limitSchema } from '../questions/limits.js';
-import { timeRangeOf } from '../questions/time-range.js';
-import { Freshness } from '../freshness/freshness.service.js';
-import { WorkspaceStore } from '../workspaces/workspace.store.js';
-import { type FeatureBy, FeatureReader } from './feature.reader.js';
+import type { FeatureBy } from './feature.reader.js';
+import { FeatureService } from './feature.service.js';
 import { FeatureByEnum, FeatureUsageType, PageUsageType } from './feature.types.js';
 
 @ArgsType()
@@ -19,33 +16,19 @@ class UsageArgs {
 @Resolver()
 @RequireScope('analytics:read')
 export class FeatureResolver {
-  constructor(
-    private readonly features: FeatureReader,
-    private readonly workspaces: WorkspaceStore,
-    private readonly freshness: Freshness,
-  ) {}
+  constructor(private readonly service: FeatureService) {}
 
   @Query(() => [FeatureUsageType], { description: 'What is done most, first' })
-  async featureUsage(
+  featureUsage(
     @CurrentCall() call: CallContext,
     @Args() args: UsageArgs,
     @Args('by', { type: () => FeatureByEnum, defaultValue: 'EVENT' }) by: FeatureBy,
   ): Promise<FeatureUsageType[]> {
-    const { number, range, limit, asOf } = await this.prepare(call, args);
-    const features = await this.features.features(number, range, limit, by, args.includeBots);
-    return features.map((feature) => ({ ...feature, asOf }));
+    return this.service.featureUsage(call, args, by);
   }
 
   @Query(() => [PageUsageType], { description: 'The pages that are viewed most, first' })
-  async pageViews(@CurrentCall() call: CallContext, @Args() args: UsageArgs): Promise<PageUsageType[]> {
-    const { number, range, limit, asOf } = await this.prepare(call, args);
-    const pages = await this.features.pages(number, range, limit, args.includeBots);
-    return pages.map((page) => ({ ...page, asOf }));
-  }
-
-  private async prepare(call: CallContext, args: UsageArgs) {
-    const limit = parseInput(limitSchema, args.limit, 'limit');
-    const { number, timeZone } = await this.workspaces.get(call.workspaceId);
-    return { number, limit, range: timeRangeOf(args, timeZone), asOf: await this.freshness.asOf() };
+  pageViews(@CurrentCall() call: CallContext, @Args() args: UsageArgs): Promise<PageUsageType[]> {
+    return this.service.pageViews(call, args);
   }
 }

@@ -1,30 +1,7 @@
-import { Args, Field, ID, InputType, Int, Mutation, ObjectType, Query, Resolver } from '@nestjs/graphql';
+import { Args, ID, Int, Mutation, Query, Resolver } from '@nestjs/graphql';
 import { type CallContext, CurrentCall, RequireScope } from '@pca/service-kit';
-import { IngestKeyService, type MadeIngestKey } from './ingest-key.service.js';
-import type { IngestKey } from './ingest-key.store.js';
-
-@ObjectType('IngestKey', { description: 'A key with which programs send behaviour events, and which opens nothing else' })
-export class IngestKeyType {
-  @Field(() => ID) id: string;
-  @Field() name: string;
-  @Field({ description: 'Its first characters, by which people tell keys apart' }) prefix: string;
-  @Field({ description: 'Subject of the token that made it' }) createdBy: string;
-  @Field({ description: 'ISO 8601 instant' }) createdAt: string;
-  @Field(() => String, { nullable: true, description: 'ISO 8601 instant; from then on another key stands in its place' })
-  expiresAt: string | null;
-  @Field(() => String, { nullable: true, description: 'ISO 8601 instant' }) revokedAt: string | null;
-}
-
-@ObjectType('MadeIngestKey')
-export class MadeIngestKeyType {
-  @Field({ description: 'The key itself: it is shown this once and kept nowhere' }) key: string;
-  @Field(() => IngestKeyType) ingestKey: IngestKeyType;
-}
-
-@InputType()
-class CreateIngestKeyInput {
-  @Field({ description: 'What people call it: 1 to 256 characters' }) name: string;
-}
+import { IngestKeyService } from './ingest-key.service.js';
+import { CreateIngestKeyInput, IngestKeyType, ingestKeyTypeOf, MadeIngestKeyType, madeTypeOf } from './ingest-key.types.js';
 
 @Resolver(() => IngestKeyType)
 @RequireScope('workspace:admin')
@@ -55,12 +32,3 @@ export class IngestKeyResolver {
     return ingestKeyTypeOf(await this.service.revoke(call, id));
   }
 }
-
-const ingestKeyTypeOf = ({ createdAt, expiresAt, revokedAt, ...key }: IngestKey): IngestKeyType => ({
-  ...key,
-  createdAt: createdAt.toISOString(),
-  expiresAt: expiresAt?.toISOString() ?? null,
-  revokedAt: revokedAt?.toISOString() ?? null,
-});
-
-const madeTypeOf = ({ key, ingestKey }: MadeIngestKey): MadeIngestKeyType => ({ key, ingestKey: ingestKeyTypeOf(ingestKey) });

@@ -47,3 +47,6 @@ export const sessionTypeOf = ({ origin, arrival, startedAt, endedAt, ...rest }: 
   utmContent: arrival.utmContent ?? null,
   asOf,
 });
+
+/** Over REST: the graph's fields with the id of its user, and no row number. */
+export const sessionAnswerOf = ({ person: _person, ...session }: SessionType, userId: string | null) => ({ ...session, userId });

@@ -1,7 +1,7 @@
 import { Directive, Field, Float, ID, Int, ObjectType } from '@nestjs/graphql';
 import { JsonScalar } from './json.scalar.js';
 import type { JourneyStep as Step } from './journey.reader.js';
-import type { User } from './user.reader.js';
+import type { Sighting, User } from './user.reader.js';
 import type { UserStats } from './user-stats.reader.js';
 
 @ObjectType('User', { description: 'A person, under whichever ids they came' })
@@ -17,6 +17,13 @@ export class UserType {
 }
 
 export const userTypeOf = (user: User, asOf: string | null): UserType => ({ ...user, asOf });
+
+/** Over REST: the graph's fields without stats, and no row number. */
+export const userAnswerOf = ({ person: _person, ...user }: UserType, seen: Sighting | undefined) => ({
+  ...user,
+  firstSeenAt: instant(seen?.firstSeenAt),
+  lastSeenAt: instant(seen?.lastSeenAt),
+});
 
 @ObjectType()
 class FavouriteFeature {
@@ -64,4 +71,4 @@ export const journeyStepOf = ({ at, lastAt, ...rest }: Step): JourneyStep => ({
   lastAt: lastAt.toISOString(),
 });
 
-const instant = (date: Date | null): string | null => date?.toISOString() ?? null;
+const instant = (date: Date | null | undefined): string | null => date?.toISOString() ?? null;
