@@ -64,6 +64,54 @@ it('knows up to when everything that was received is stored', async () => {
   await group.close();
 });
 
+// Broken by: giving up what is on its way, waiting for what comes later, for ever or for nothing, or a crowd that waits.
+it('waits for what was accepted to be stored, and no longer', async () => {
+  const publish = (): Promise<void> =>
+    bus.publish([makeEvent(eventTracked, trackedEvent(), { workspaceId: 'demo', correlationId: 'test' })]);
+  let open: () => void = () => undefined;
+  let gate = new Promise<void>((resolve) => (open = resolve));
+  const opened = await bus.open();
+  const handle = (): Promise<void> => gate;
+  const group = await opened.subscribe({ group: timelinesGroup, topics: [eventTracked.topic], batchSize: 1, handle });
+  const freshness = new Freshness(database, bus);
+  const wait = (): { looks: number; found: string | undefined; answer: Promise<string | undefined> } => {
+    const waiting = { looks: 0, found: undefined as string | undefined, answer: Promise.resolve<string | undefined>('') };
+    waiting.answer = freshness.whenStored(() => {
+      waiting.looks += 1;
+      return Promise.resolve(waiting.found);
+    });
+    return waiting;
+  };
+  const unavailable = { code: 'SERVICE_UNAVAILABLE', details: { retryAfterSeconds: 1 } };
+  await publish();
+  // As long as the one event is open it is not known whether it is what is looked for, and that is said in the end.
+  await expect(wait().answer).rejects.toMatchObject(unavailable);
+  const found = wait();
+  await expect.poll(() => found.looks).toBeGreaterThan(2);
+  found.found = 'it';
+  expect(await found.answer).toBe('it');
+  const crowd = Array.from({ length: 32 }, wait);
+  const last = wait();
+  await expect(last.answer).rejects.toMatchObject(unavailable);
+  expect(last.looks).toBe(1);
+  for (const each of crowd) each.found = 'it';
+  expect(new Set(await Promise.all(crowd.map(({ answer }) => answer)))).toEqual(new Set(['it']));
+  open();
+  gate = Promise.resolve();
+  await expect.poll(async () => (await opened.lag(timelinesGroup)).every(({ lag }) => lag === 0)).toBe(true);
+  const idle = wait();
+  expect([await idle.answer, idle.looks], 'nothing is on its way').toEqual([undefined, 2]);
+  // More comes all the time, so that the group has never caught up with everything.
+  let running = true;
+  const stream = (async () => {
+    while (running) await publish();
+  })();
+  expect(await wait().answer).toBeUndefined();
+  running = false;
+  await stream;
+  await group.close();
+});
+
 // Broken by: a question that fails because the bus does not answer.
 it('answers that it is not known while the bus is away', async () => {
   const env = readEnv({

@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
+import { DomainError } from '@pca/errors';
+import { type PartitionLag, positionsName } from '@pca/event-bus';
 import { openGroup } from '@pca/outbox';
-import { positionsName } from '@pca/event-bus';
 import { Database, ServiceBus } from '@pca/service-kit';
 
 /** The consumer group that stores events. */
@@ -9,11 +11,21 @@ export const timelinesGroup = 'analytics.timelines';
 const rememberedMs = 1_000;
 /** An answer is worth more than the knowledge of how fresh it is. */
 const patienceMs = 2_000;
+/** Storing takes a fraction of a second, unless the consumers are behind. */
+const storedMsMax = 3_000;
+const lookAgainMs = 100;
+/** Each of them holds a request, and asks database and bus again and again. */
+const waitingMax = 32;
+const retryAfterSeconds = 1;
+
+type Lags = readonly PartitionLag[];
+
+/** Where each partition ended at an instant. */
+type Ends = ReadonlyMap<string, number>;
 
 interface Glance {
   readonly at: Date;
-  /** Where each partition ended then. */
-  readonly ends: ReadonlyMap<string, number>;
+  readonly ends: Ends;
 }
 
 /**
@@ -27,6 +39,7 @@ export class Freshness {
   private open: Glance | undefined;
   private lookedAt = -Infinity;
   private looking: Promise<void> | undefined;
+  private waiting = 0;
 
   constructor(
     private readonly database: Database,
@@ -37,6 +50,39 @@ export class Freshness {
   async asOf(): Promise<string | null> {
     if (performance.now() - this.lookedAt > rememberedMs) await this.look();
     return this.known?.toISOString() ?? null;
+  }
+
+  /**
+   * What `find` finds, which is asked again until everything is stored that the bus had accepted before this call. Undefined: it is not among
+   * that. Throws SERVICE_UNAVAILABLE when so much is not stored within three seconds, or too many wait for it.
+   */
+  async whenStored<T>(find: () => Promise<T | undefined>): Promise<T | undefined> {
+    const found = await find();
+    if (found !== undefined) return found;
+    if (this.waiting >= waitingMax) throw behind();
+    this.waiting += 1;
+    const ended = new AbortController();
+    const late = sleep(storedMsMax, undefined, { signal: ended.signal }).then(() => Promise.reject(behind()));
+    try {
+      return await Promise.race([this.findUntilStored(find, ended.signal), late]);
+    } finally {
+      ended.abort();
+      this.waiting -= 1;
+    }
+  }
+
+  private async findUntilStored<T>(find: () => Promise<T | undefined>, signal: AbortSignal): Promise<T | undefined> {
+    let ends: Ends | undefined;
+    while (!signal.aborted) {
+      const lags = await this.lags();
+      if (lags.length > 0) ends ??= endsOf(lags);
+      // Asked for before it is looked for: what is stored in between is found.
+      const isStored = ends !== undefined && havePassed(lags, ends);
+      const found = await find();
+      if (found !== undefined || isStored) return found;
+      await sleep(lookAgainMs);
+    }
+    return undefined;
   }
 
   private async look(): Promise<void> {
@@ -53,21 +99,39 @@ export class Freshness {
   }
 
   private async compare(): Promise<void> {
-    const bus = await this.bus.open();
-    const { generation } = await openGroup(this.database.pool, timelinesGroup);
     const at = new Date();
-    const lags = await bus.lag(positionsName(timelinesGroup, generation));
+    const lags = await this.lags();
     if (lags.length === 0) return;
-    const positions = new Map(lags.map(({ topic, partition, position }) => [`${topic}/${partition}`, position]));
     if (lags.every(({ lag }) => lag === 0)) {
       this.known = at;
       this.open = undefined;
       return;
     }
-    if (this.open && [...this.open.ends].every(([name, end]) => (positions.get(name) ?? 0) >= end)) {
+    if (this.open && havePassed(lags, this.open.ends)) {
       this.known = this.open.at;
       this.open = undefined;
     }
-    this.open ??= { at, ends: new Map(lags.map(({ topic, partition, position, lag }) => [`${topic}/${partition}`, position + lag])) };
+    this.open ??= { at, ends: endsOf(lags) };
+  }
+
+  /** Of every partition in which the group has a position. */
+  private async lags(): Promise<Lags> {
+    const bus = await this.bus.open();
+    const { generation } = await openGroup(this.database.pool, timelinesGroup);
+    return bus.lag(positionsName(timelinesGroup, generation));
   }
 }
+
+const endsOf = (lags: Lags): Ends => new Map(lags.map((each) => [nameOf(each), each.position + each.lag]));
+
+const havePassed = (lags: Lags, ends: Ends): boolean => {
+  const positions = new Map(lags.map((each) => [nameOf(each), each.position]));
+  return [...ends].every(([name, end]) => (positions.get(name) ?? 0) >= end);
+};
+
+const nameOf = ({ topic, partition }: PartitionLag): string => `${topic}/${partition}`;
+
+const behind = (): DomainError =>
+  new DomainError('SERVICE_UNAVAILABLE', 'It is not known yet, and not everything that was accepted is stored; ask again', {
+    retryAfterSeconds,
+  });

@@ -5,6 +5,7 @@ import { DomainError } from '@pca/errors';
 import { type CallContext, Database } from '@pca/service-kit';
 import { LRUCache } from 'lru-cache';
 import { v7 as uuidv7 } from 'uuid';
+import { Freshness } from '../freshness/freshness.service.js';
 import { decodeSessionId } from '../sessions/session-id.js';
 import { SessionReader } from '../sessions/session.reader.js';
 import { type SessionType, sessionTypeOf } from '../sessions/session.types.js';
@@ -34,6 +35,7 @@ export class TrackingService {
     private readonly database: Database,
     private readonly sessions: SessionReader,
     private readonly workspaces: WorkspaceStore,
+    private readonly freshness: Freshness,
   ) {}
 
   async trackAction(call: CallContext, { actionId, actionType, resource, ...input }: TrackActionInput): Promise<TrackResult> {
@@ -65,7 +67,10 @@ export class TrackingService {
     return session;
   }
 
-  /** Throws NOT_FOUND when neither what is stored nor this process knows the session. */
+  /**
+   * Throws NOT_FOUND when nothing that the bus had accepted before is of the session, and SERVICE_UNAVAILABLE when what it had is not stored
+   * soon enough to say so.
+   */
   async endSession(call: CallContext, sessionId: string): Promise<SessionType> {
     const { session, userId, anonymousId } = await this.find(call, sessionId);
     const event = { userId, anonymousId, sessionId, messageId: messageIdOf('session-end', sessionId) };
@@ -77,19 +82,26 @@ export class TrackingService {
 
   private async find(call: CallContext, sessionId: string): Promise<Begun> {
     const { number } = await this.workspaces.get(call.workspaceId);
+    const begun = (): Begun | undefined => this.begun.get(keyOf(call, sessionId));
     // One that follows from inactivity ends by itself; its id is ours and no name of a session.
-    const stored = decodeSessionId(sessionId) ? undefined : await this.sessions.byId(number, sessionId, true);
-    const begun = this.begun.get(keyOf(call, sessionId));
-    if (!stored && begun) return begun;
-    if (!stored) throw new DomainError('NOT_FOUND', 'No session of this name is known; one that has just begun may not be stored yet');
+    const found = decodeSessionId(sessionId)
+      ? begun()
+      : await this.freshness.whenStored(async () => (await this.stored(number, sessionId)) ?? begun());
+    if (!found) throw new DomainError('NOT_FOUND', 'No session of this name is known');
+    return found;
+  }
+
+  private async stored(workspace: number, sessionId: string): Promise<Begun | undefined> {
+    const session = await this.sessions.byId(workspace, sessionId, true);
+    if (!session) return undefined;
     const { rows } = await this.database.pool.query<{ id: string; isKnown: boolean }>(
       'select external_id as id, is_known as "isKnown" from person where workspace = $1 and id = $2',
-      [number, stored.person],
+      [workspace, session.person],
     );
     const [person] = rows;
     if (!person) throw new DomainError('NOT_FOUND', 'The person of this session was erased');
     return {
-      session: sessionTypeOf(stored, null),
+      session: sessionTypeOf(session, null),
       userId: person.isKnown ? person.id : null,
       anonymousId: person.isKnown ? null : person.id,
     };
