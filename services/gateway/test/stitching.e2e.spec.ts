@@ -37,3 +37,18 @@ it('joins two subgraphs and asks the second one for twenty keys in one batch', a
   expect(requests).toHaveLength(1);
   expect(batches).toEqual([20]);
 });
+
+// Broken by: an address that a client gives itself, one that goes where nobody needs it, or that of a server taken for a visitor's.
+it('says with a mutation who sends it from a browser, and with nothing else', async () => {
+  const mutation = 'mutation { renameCampaign(id: "c1", name: "x") { id noteCount } }';
+  const browser = { origin: 'https://shop.example', 'user-agent': 'Browser/1', 'x-forwarded-for': '6.6.6.6' };
+  const { origin: _origin, ...server } = browser;
+  expect((await gateway.graph(mutation, {}, browser)).body.errors).toBeUndefined();
+  await gateway.graph(mutation, {}, server);
+  await gateway.graph('{ campaigns(limit: 1) { id noteCount } }', {}, browser);
+  const said = (await fixtures.campaigns.look()).requests.map(({ headers }) => Object.keys(browser).map((name) => headers[name]));
+  const nothing = [undefined, undefined, undefined];
+  expect(said).toEqual([['https://shop.example', 'Browser/1', '127.0.0.1'], nothing, nothing]);
+  const { requests } = await fixtures.notes.look();
+  expect(requests.map(({ headers }) => headers['x-forwarded-for'])).toEqual([undefined, undefined, undefined]);
+});

@@ -4,10 +4,11 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { IngestKeyService } from '../ingest-keys/ingest-key.service.js';
 import type { IngestKey } from '../ingest-keys/ingest-key.store.js';
 import type { Acceptance, IngestItem, IngestService } from './ingest.service.js';
-import { isObject, type Visitor } from './reading/event-context.js';
+import { isObject } from './reading/event-context.js';
 import { checkEventSize, ingestLimits } from './reading/event-limits.js';
 import { inflateBody } from './reading/inflate-body.js';
 import { type EventType, eventTypes } from './reading/read-event.js';
+import { visitorOf } from './visitor.js';
 
 /**
  * The calls of the Segment HTTP spec, as routes of Fastify's own: this is the hot path. The body is JSON, whatever of the two types it says
@@ -104,11 +105,4 @@ const batchOf = ({ batch, context }: Record<string, unknown>): IngestItem[] => {
 const withContext = (event: unknown, context: Record<string, unknown>): unknown => {
   if (!isObject(event) || (event['context'] !== undefined && !isObject(event['context']))) return event;
   return { ...event, context: { ...context, ...event['context'] } };
-};
-
-/** A browser names its origin; what a server says of itself says nothing of the visitor. */
-const visitorOf = ({ headers }: ServiceRequest): Visitor => {
-  if (headers.origin === undefined) return {};
-  const forwarded = headers['x-forwarded-for'];
-  return { userAgent: headers['user-agent'], address: (Array.isArray(forwarded) ? forwarded[0] : forwarded)?.split(',')[0]?.trim() };
 };

@@ -1,8 +1,9 @@
-import { Args, ID, Mutation, Resolver } from '@nestjs/graphql';
-import { type CallContext, CurrentCall, RequireScope } from '@pca/service-kit';
+import { Args, Context, ID, Mutation, Resolver } from '@nestjs/graphql';
+import { type CallContext, CurrentCall, type GraphqlContext, RequireScope } from '@pca/service-kit';
 import { SessionType } from '../sessions/session.types.js';
 import { TrackingService } from './tracking.service.js';
 import { StartSessionInput, TrackActionInput, TrackPageViewInput, TrackResult } from './tracking.types.js';
+import { visitorOf } from './visitor.js';
 
 @Resolver()
 @RequireScope('analytics:write')
@@ -12,8 +13,12 @@ export class TrackingResolver {
   @Mutation(() => SessionType, {
     description: 'Answers with what follows from the beginning; its user and events are there when they are stored',
   })
-  startSession(@CurrentCall() call: CallContext, @Args('input') input: StartSessionInput): Promise<SessionType> {
-    return this.service.startSession(call, input);
+  startSession(
+    @CurrentCall() call: CallContext,
+    @Context() { request }: GraphqlContext,
+    @Args('input') input: StartSessionInput,
+  ): Promise<SessionType> {
+    return this.service.startSession(call, visitorOf(request), input);
   }
 
   @Mutation(() => SessionType, { description: 'By the name that the client gave it; a repeat changes nothing' })
@@ -22,12 +27,20 @@ export class TrackingResolver {
   }
 
   @Mutation(() => TrackResult)
-  trackAction(@CurrentCall() call: CallContext, @Args('input') input: TrackActionInput): Promise<TrackResult> {
-    return this.service.trackAction(call, input);
+  trackAction(
+    @CurrentCall() call: CallContext,
+    @Context() { request }: GraphqlContext,
+    @Args('input') input: TrackActionInput,
+  ): Promise<TrackResult> {
+    return this.service.trackAction(call, visitorOf(request), input);
   }
 
   @Mutation(() => TrackResult)
-  trackPageView(@CurrentCall() call: CallContext, @Args('input') input: TrackPageViewInput): Promise<TrackResult> {
-    return this.service.trackPageView(call, input);
+  trackPageView(
+    @CurrentCall() call: CallContext,
+    @Context() { request }: GraphqlContext,
+    @Args('input') input: TrackPageViewInput,
+  ): Promise<TrackResult> {
+    return this.service.trackPageView(call, visitorOf(request), input);
   }
 }

@@ -11,10 +11,10 @@ import { SessionReader } from '../sessions/session.reader.js';
 import { type SessionType, sessionTypeOf } from '../sessions/session.types.js';
 import { WorkspaceStore } from '../workspaces/workspace.store.js';
 import { IngestService } from './ingest.service.js';
-import { isObject } from './reading/event-context.js';
+import { isObject, type Visitor } from './reading/event-context.js';
 import { ingestLimits } from './reading/event-limits.js';
 import type { ReadEvent } from './reading/read-event.js';
-import type { StartSessionInput, TrackActionInput, TrackPageViewInput, TrackResult } from './tracking.types.js';
+import type { BehaviourInput, StartSessionInput, TrackActionInput, TrackPageViewInput, TrackResult } from './tracking.types.js';
 
 type Person = Pick<TrackedEvent, 'userId' | 'anonymousId'>;
 
@@ -22,7 +22,8 @@ interface Begun extends Person {
   readonly session: SessionType;
 }
 
-const noVisitor = {};
+/** A session's end says nothing of where it came from. */
+const noVisitor: Visitor = {};
 
 /** What programs send through the graph: the same way in as over HTTP, one event at a time, for the workspace of the token. */
 @Injectable()
@@ -38,28 +39,28 @@ export class TrackingService {
     private readonly freshness: Freshness,
   ) {}
 
-  async trackAction(call: CallContext, { actionId, actionType, resource, ...input }: TrackActionInput): Promise<TrackResult> {
-    const properties = withProperties(input.properties, { resource });
-    return trackResultOf(await this.accept(call, 'track', { ...input, messageId: actionId, event: actionType, properties }));
+  async trackAction(call: CallContext, visitor: Visitor, input: TrackActionInput): Promise<TrackResult> {
+    const { actionId: messageId, actionType: event, resource, ...given } = eventOf(input);
+    const properties = withProperties(given.properties, { resource });
+    return trackResultOf(await this.accept(call, visitor, 'track', { ...given, messageId, event, properties }));
   }
 
-  async trackPageView(call: CallContext, { actionId, page, title, url, referrer, ...input }: TrackPageViewInput): Promise<TrackResult> {
-    const properties = withProperties(input.properties, { path: page, title, url, referrer });
-    return trackResultOf(await this.accept(call, 'page', { ...input, messageId: actionId, properties }));
+  async trackPageView(call: CallContext, visitor: Visitor, input: TrackPageViewInput): Promise<TrackResult> {
+    const { actionId: messageId, page: path, title, url, referrer, ...given } = eventOf(input);
+    const properties = withProperties(given.properties, { path, title, url, referrer });
+    return trackResultOf(await this.accept(call, visitor, 'page', { ...given, messageId, properties }));
   }
 
   /** What of the session follows from its beginning; the rest comes with its events. */
-  async startSession(call: CallContext, input: StartSessionInput): Promise<SessionType> {
-    const { device, browser, userAgent, ipAddress, ...given } = input;
+  async startSession(call: CallContext, visitor: Visitor, input: StartSessionInput): Promise<SessionType> {
+    const { device, browser, ...given } = eventOf(input);
     const sessionId = given.sessionId ?? uuidv7();
     const context = withProperties(given.context, {
-      userAgent,
-      ip: ipAddress,
       device: device === undefined || device === null ? undefined : { type: device },
       browser: browser === undefined || browser === null ? undefined : { name: browser },
     });
     const event = { ...given, sessionId, context, messageId: messageIdOf('session-start', sessionId) };
-    const { message } = await this.accept(call, sessionStarted, event);
+    const { message } = await this.accept(call, visitor, sessionStarted, event);
     const payload = message === 'withheld' ? undefined : (message.envelope.payload as TrackedEvent);
     const session = newSessionOf(sessionId, payload);
     const { userId = given.userId ?? null, anonymousId = given.anonymousId ?? null } = payload ?? {};
@@ -74,7 +75,7 @@ export class TrackingService {
   async endSession(call: CallContext, sessionId: string): Promise<SessionType> {
     const { session, userId, anonymousId } = await this.find(call, sessionId);
     const event = { userId, anonymousId, sessionId, messageId: messageIdOf('session-end', sessionId) };
-    const { message } = await this.accept(call, sessionEnded, event);
+    const { message } = await this.accept(call, noVisitor, sessionEnded, event);
     const endedAt = message === 'withheld' ? session.endedAt : (message.envelope.payload as TrackedEvent).timestamp;
     if (endedAt <= session.endedAt) return session;
     return { ...session, endedAt, durationSeconds: (Date.parse(endedAt) - Date.parse(session.startedAt)) / 1000 };
@@ -108,10 +109,10 @@ export class TrackingService {
   }
 
   /** Throws what is wrong with the event. */
-  private async accept(call: CallContext, type: unknown, event: Record<string, unknown>): Promise<ReadEvent> {
+  private async accept(call: CallContext, visitor: Visitor, type: unknown, event: Record<string, unknown>): Promise<ReadEvent> {
     const { workspaceId, correlationId, traceparent } = call;
     const source = {
-      ...{ workspaceId, correlationId, traceparent, visitor: noVisitor, sentAt: undefined },
+      ...{ workspaceId, correlationId, traceparent, visitor, sentAt: undefined },
       budget: `tokens of ${workspaceId}`,
       bytes: ingestLimits.eventBytes,
     };
@@ -126,6 +127,12 @@ const keyOf = ({ workspaceId }: CallContext, sessionId: string): string => `${wo
 
 /** The same for the same session, so that a repeat counts once. A session's name may be as long as a messageId. */
 const messageIdOf = (what: string, sessionId: string): string => `${what}-${hash('sha256', sessionId, 'base64url')}`;
+
+/** The event that an input is: what it says of the visitor stands in the context. */
+const eventOf = <T extends BehaviourInput>({ userAgent, ipAddress, ...given }: T) => ({
+  ...given,
+  context: withProperties(given.context, { userAgent, ip: ipAddress }),
+});
 
 /** Adds what is said; what is no object stays as it is, to be refused with the event. */
 const withProperties = (given: unknown, more: Record<string, unknown>): unknown => {

@@ -2,13 +2,24 @@ import { Field, ID, InputType, ObjectType } from '@nestjs/graphql';
 import { JsonScalar } from '../users/json.scalar.js';
 
 @InputType({ isAbstract: true })
-class BehaviourInput {
+export class BehaviourInput {
   @Field(() => ID, { nullable: true, description: 'One of userId and anonymousId is needed' }) userId?: string | null;
   @Field(() => ID, { nullable: true }) anonymousId?: string | null;
   @Field(() => String, { nullable: true, description: 'ISO 8601 instant; absent: now' }) timestamp?: string | null;
   @Field(() => JsonScalar, { nullable: true, description: 'An object' }) properties?: unknown;
   @Field(() => JsonScalar, { nullable: true, description: "An object: where it came from, in the words of Segment's spec" })
   context?: unknown;
+  @Field(() => String, {
+    nullable: true,
+    description: "Of the visitor: device, browser and system follow from it. Absent: the header's, when a browser sends",
+  })
+  userAgent?: string | null;
+  @Field(() => String, {
+    nullable: true,
+    description:
+      "Of the visitor: what is kept of it is the workspace's policy, which is nothing unless it says otherwise. Absent: the sender's, when a browser sends",
+  })
+  ipAddress?: string | null;
 }
 
 @InputType()
@@ -18,10 +29,6 @@ export class StartSessionInput extends BehaviourInput {
   @Field(() => String, { nullable: true, description: 'desktop, mobile, tablet or tv; anything else counts as other' })
   device?: string | null;
   @Field(() => String, { nullable: true, description: 'Family, such as Chrome' }) browser?: string | null;
-  @Field(() => String, { nullable: true, description: 'Device, browser and system follow from it where they are not said' })
-  userAgent?: string | null;
-  @Field(() => String, { nullable: true, description: "What is kept of it is the workspace's policy: nothing, unless it says otherwise" })
-  ipAddress?: string | null;
 }
 
 @InputType()

@@ -14,6 +14,16 @@ const hopByHop = [
 ];
 /** Who the client is by its connection, for services that keep it as a workspace allows. */
 export const clientAddressHeader = 'x-forwarded-for';
+/**
+ * What a browser, which alone names an origin, says of the visitor, and the address it comes from: for services that keep of it what a
+ * workspace allows. Nothing of a server.
+ */
+export const visitorHeadersOf = ({ headers, ip }: { headers: IncomingHttpHeaders; ip: string }): Record<string, string> => {
+  const { origin, 'user-agent': userAgent } = headers;
+  if (origin === undefined) return {};
+  return { origin, [clientAddressHeader]: ip, ...(userAgent !== undefined && { 'user-agent': userAgent }) };
+};
+
 /** Ours to say or to have answered, not the client's: who it came through, which trace it belongs to, whether to go on. */
 const notForServices = [
   'host',

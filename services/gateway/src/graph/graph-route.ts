@@ -1,5 +1,6 @@
 import { boundedLabel, graphqlErrorsTotal, graphqlOperationSeconds, principalOf, sendProblem, type ServiceRequest } from '@pca/service-kit';
 import type { FastifyInstance } from 'fastify';
+import { visitorHeadersOf } from '../edge/proxy-headers.js';
 import type { UsageRecorder } from '../usage/usage-recorder.js';
 import { readGraphParameters } from './graph-request.js';
 import type { GraphAnswer, GraphService } from './graph.service.js';
@@ -23,7 +24,12 @@ export const routeGraph = (
     { errorHandler: (error, request, reply) => sendProblem(request, reply, error) },
     async (request: ServiceRequest, reply) => {
       const startMs = performance.now();
-      const context = { authorization: request.headers.authorization ?? '', requestId: request.id, deadlineMs: Date.now() + requestMsMax };
+      const context = {
+        authorization: request.headers.authorization ?? '',
+        requestId: request.id,
+        deadlineMs: Date.now() + requestMsMax,
+        visitor: visitorHeadersOf(request),
+      };
       const answer = await answerOf(graph, request.body, context);
       const { type, status, body } = answer;
       const name = labelOf(answer.operation);

@@ -14,6 +14,8 @@ export interface GraphContext {
   readonly requestId: string;
   /** Unix time in milliseconds after which nobody waits for the answer. */
   readonly deadlineMs: number;
+  /** Headers that say who did what a mutation tells of; questions do not carry them. */
+  readonly visitor: Readonly<Record<string, string>>;
 }
 
 /**
@@ -29,17 +31,21 @@ export class SubgraphDataSource implements GraphQLDataSource {
   }
 
   async process({ request, context }: ProcessOptions): Promise<SubgraphAnswer> {
-    const { authorization, requestId, deadlineMs } = context as GraphContext;
+    const { authorization, requestId, deadlineMs, visitor } = context as GraphContext;
     const { query = '', variables, operationName } = request;
+    const isMutation = query.startsWith('mutation');
     try {
       const answer = await this.upstream.ask(
         {
           path: this.path,
           method: 'POST',
-          headers: { 'content-type': 'application/json', accept: 'application/json', authorization, 'x-request-id': requestId },
+          headers: {
+            ...(isMutation && visitor),
+            ...{ 'content-type': 'application/json', accept: 'application/json', authorization, 'x-request-id': requestId },
+          },
           body: JSON.stringify({ query, variables, operationName }),
         },
-        { retry: !query.startsWith('mutation'), deadlineMs },
+        { retry: !isMutation, deadlineMs },
       );
       return this.read(answer);
     } catch (error) {
