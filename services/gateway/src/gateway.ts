@@ -91,7 +91,7 @@ const openEdge = async (
     });
   await serveAssets(fastify);
   await proxyRest(fastify, {
-    routes: restRoutes(env),
+    routes: restRoutes(env).filter(({ service }) => parts.upstreams.knows(service)),
     upstreamOf: (service) => parts.upstreams.of(service),
     ownHeaders: new Set(Object.keys(headers)),
   });

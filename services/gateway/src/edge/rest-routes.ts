@@ -12,13 +12,11 @@ export interface RestRoute {
 }
 
 /** One line for each; a service that gets REST routes adds its own here. */
-export const restRoutes = (env: GatewayEnv): readonly RestRoute[] => [
-  {
-    prefix: '/v1/campaigns',
-    service: 'campaigns',
-    bytesMax: env.BODY_BYTES_MAX,
-    silenceMsMax: env.REQUEST_MS_MAX,
-    msMax: env.REQUEST_MS_MAX,
-  },
-  { prefix: '/v1/imports', service: 'campaigns', bytesMax: env.IMPORT_BYTES_MAX, silenceMsMax: env.IMPORT_MS_MAX },
-];
+export const restRoutes = (env: GatewayEnv): readonly RestRoute[] => {
+  const usual = { bytesMax: env.BODY_BYTES_MAX, silenceMsMax: env.REQUEST_MS_MAX, msMax: env.REQUEST_MS_MAX };
+  return [
+    { prefix: '/v1/analytics', service: 'analytics', ...usual },
+    { prefix: '/v1/campaigns', service: 'campaigns', ...usual },
+    { prefix: '/v1/imports', service: 'campaigns', bytesMax: env.IMPORT_BYTES_MAX, silenceMsMax: env.IMPORT_MS_MAX },
+  ];
+};
