@@ -36,6 +36,7 @@ export const createClient = (options: BrowserOptions): Client => {
   const { autocapture = {}, consent = 'implied', ignorePrivacySignals = false, writeKey } = options;
   const onError = reporter(options.onError);
   const over = new AbortController();
+  const captureOver = new AbortController();
   let lastPath: string | undefined;
   const view = (again: boolean): void => {
     if (!client.consent.given() || (!again && lastPath === location.pathname)) return;
@@ -50,16 +51,18 @@ export const createClient = (options: BrowserOptions): Client => {
     },
     // A quarter of what a site may store: the rest is the site's.
     queueLimits: { events: 1_000, characters: 1_250_000 },
-    consentRules: { required: consent === 'required', objection: !ignorePrivacySignals && objects() },
+    // Whatever else a site may have written there, it did not mean that silence is a yes.
+    consentRules: { required: consent !== 'implied', objection: !ignorePrivacySignals && objects() },
     remembers: true,
     context: pageContext,
     pageName: () => location.pathname,
     onOptIn: () => autocapture.pages && view(false),
+    onClosing: () => captureOver.abort(),
     onClose: () => over.abort(),
     onError,
   });
   watchPage(client.sender, over.signal);
-  if (autocapture.pages) watchPages(view, over.signal);
-  if (autocapture.clicks) watchClicks(client, over.signal);
+  if (autocapture.pages) watchPages(view, captureOver.signal);
+  if (autocapture.clicks) watchClicks(client, captureOver.signal);
   return client;
 };

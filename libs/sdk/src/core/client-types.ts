@@ -23,16 +23,17 @@ export interface EventOptions {
   anonymousId?: string;
   sessionId?: string;
   /** When it happened, if not now: history can be loaded. Such an event gets no session by itself. */
-  timestamp?: Date;
+  timestamp?: Date | string | number;
   /** Laid over the context that the client finds. */
   context?: Properties;
 }
 
-/** Something that did not get through, for good. */
+/** Something that did not get through: for good, where it names events. */
 export interface SdkError {
   /**
    * INVALID_EVENT and EVENT_TOO_LARGE: never queued. QUEUE_FULL: the oldest made way. EXPIRED: waited for 28 days. REFUSED: the server takes
-   * the request not (wrong key, say). STORAGE_FAILED: events are kept, in memory alone. Anything else is the server's code for one event.
+   * the request not (wrong key, say). STORAGE_FAILED: events are kept, in memory alone. UNSENT: no server took them, which is tried again; said
+   * once until one does. Anything else is the server's code for one event.
    */
   code: string;
   message: string;
@@ -43,7 +44,7 @@ export interface SdkError {
 }
 
 export interface ClientOptions {
-  /** Of the server, without path: `https://events.example.com`. */
+  /** Of the server, with its scheme: `https://events.example.com`. Where a proxy passes it on below a path, with that path. */
   endpoint: string;
   /** The write-only ingest key. It is no secret. */
   writeKey: string;
@@ -55,7 +56,7 @@ export interface ClientOptions {
   queueEventsMax?: number;
   /** Sent with every event. */
   context?: Properties;
-  /** Called for everything that is lost; a warning on the console where it is not given. */
+  /** Called for everything that is lost or held up; a warning on the console where it is not given. */
   onError?: (error: SdkError) => void;
 }
 

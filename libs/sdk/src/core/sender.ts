@@ -1,4 +1,4 @@
-import type { ClientOptions } from './client-types.js';
+import type { ClientOptions, SdkError } from './client-types.js';
 import type { Consent } from './consent.js';
 import { type Batch, type EventQueue, utf8Bytes } from './event-queue.js';
 import { limits } from './limits.js';
@@ -19,6 +19,7 @@ interface Answer {
   retryAfterMs: number;
   /** Whether it is from our server: proxies and firewalls on the way speak for themselves. */
   isOurs: boolean;
+  /** What it says: of our server's problems the words for people. */
   text: string;
 }
 
@@ -36,11 +37,13 @@ const itemErrors = (text: string): ItemError[] => {
   }
 };
 
-const hasCode = (text: string): boolean => {
+/** What our server says when something is wrong. */
+const problemOf = (text: string): { detail?: string } | undefined => {
   try {
-    return typeof (JSON.parse(text) as { code?: unknown } | null)?.code === 'string';
+    const problem = JSON.parse(text) as { code?: unknown; detail?: string } | null;
+    return typeof problem?.code === 'string' ? problem : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 };
 
@@ -51,6 +54,7 @@ export class Sender {
   readonly #store: Store;
   readonly #consent: Consent;
   readonly #network: Network;
+  readonly #onError: (error: SdkError) => void;
   /** Ids in requests that may outlive the page, since it was last hidden. */
   readonly #handedOver = new Set<string>();
   #failures = 0;
@@ -60,13 +64,14 @@ export class Sender {
 
   constructor(
     options: Pick<ClientOptions, 'endpoint' | 'writeKey' | 'requestTimeoutMs'>,
-    parts: { queue: EventQueue; store: Store; consent: Consent; network: Network },
+    parts: { queue: EventQueue; store: Store; consent: Consent; network: Network; onError: (error: SdkError) => void },
   ) {
     this.#options = options;
     this.#queue = parts.queue;
     this.#store = parts.store;
     this.#consent = parts.consent;
     this.#network = parts.network;
+    this.#onError = parts.onError;
   }
 
   /** Sends in a while, or now when a batch is full. A pause after a failure is not shortened. */
@@ -131,7 +136,10 @@ export class Sender {
       const answer = await this.#post(batch, false);
       // Some proxy on the way takes less than the server.
       if (answer.status === 413 && batch.ids.length > 1) countMax = batch.ids.length >> 1;
-      else if (!this.#settle(batch, answer)) return this.#done(false, this.#backOffMore());
+      else if (!this.#settle(batch, answer)) {
+        this.#tellOnce(answer);
+        return this.#done(false, this.#backOffMore());
+      }
     }
   }
 
@@ -140,6 +148,14 @@ export class Sender {
     this.#sending = undefined;
     if (wakeInMs !== undefined) this.#wakeIn(wakeInMs, true);
     return isEmpty;
+  }
+
+  /** Of many failures in a row the first: a wrong address, say, looks the same as a server that is away, and only a person can tell. */
+  #tellOnce({ status, text }: Answer): void {
+    if (this.#failures) return;
+    const said = status ? `answered ${status}: ${text.slice(0, 200)}` : 'gave no answer';
+    const message = `${this.#url} ${said}; events wait (${this.#queue.length}) and are sent again`;
+    this.#onError({ code: 'UNSENT', message, ...(status && { status }), events: [] });
   }
 
   /** Whether the batch is done with, for better or worse. */
@@ -177,8 +193,9 @@ export class Sender {
       });
       const waitMs = retryAfterMs(response.headers.get('retry-after'), Date.now());
       const text = await response.text();
-      const isProblem = !!response.headers.get('content-type')?.startsWith('application/problem+json');
-      return { status: response.status, retryAfterMs: waitMs, isOurs: isProblem && hasCode(text), text };
+      const isProblem = response.headers.get('content-type')?.startsWith('application/problem+json');
+      const problem = isProblem ? problemOf(text) : undefined;
+      return { status: response.status, retryAfterMs: waitMs, isOurs: !!problem, text: problem?.detail ?? text };
     } catch {
       return { status: 0, retryAfterMs: 0, isOurs: false, text: '' };
     }

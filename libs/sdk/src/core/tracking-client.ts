@@ -21,12 +21,20 @@ export interface Platform {
   pageName?(): string;
   /** Called after the person agreed. */
   onOptIn?: () => unknown;
+  /** Called when the client begins to close. */
+  onClosing?: () => void;
   /** Takes back what the platform set up. */
   onClose?: () => Promise<void> | void;
   onError: (error: SdkError) => void;
 }
 
 type Content = Pick<AnalyticsEvent, 'type'> & Partial<AnalyticsEvent>;
+
+/** JSON knows no such numbers, and of an error it keeps nothing. */
+const asJson = (_name: string, value: unknown): unknown => {
+  if (typeof value === 'bigint') return String(value);
+  return value instanceof Error ? { name: value.name, message: value.message } : value;
+};
 
 const isId = (value: unknown): boolean => typeof value === 'string' && value !== '';
 
@@ -41,13 +49,14 @@ export class TrackingClient implements Client {
 
   constructor(options: ClientOptions, platform: Platform) {
     if (!options.endpoint || !options.writeKey) throw new TypeError('createClient needs endpoint and writeKey');
+    if (!/^https?:\/\/./.test(options.endpoint)) throw new TypeError(`endpoint begins with https:// or http://, not "${options.endpoint}"`);
     const { store, network, queueLimits } = platform;
     this.#options = options;
     this.#platform = platform;
     this.consent = new Consent(store, platform.consentRules);
     this.#identity = platform.remembers ? new Identity(store) : undefined;
     this.#queue = new EventQueue(store, { ...queueLimits, events: options.queueEventsMax ?? queueLimits.events }, platform.onError);
-    this.sender = new Sender(options, { queue: this.#queue, store, consent: this.consent, network });
+    this.sender = new Sender(options, { queue: this.#queue, store, consent: this.consent, network, onError: platform.onError });
     if (this.consent.given() && this.#queue.length) this.sender.soon(0);
   }
 
@@ -97,6 +106,7 @@ export class TrackingClient implements Client {
   }
 
   async close(): Promise<void> {
+    this.#platform.onClosing?.();
     await this.sender.close();
     await this.#platform.onClose?.();
   }
@@ -106,12 +116,12 @@ export class TrackingClient implements Client {
     if (!this.consent.given()) return undefined;
     const nowMs = Date.now();
     const id = uuidv7(nowMs);
-    let event: AnalyticsEvent | undefined;
+    let event: AnalyticsEvent = { ...content, messageId: id, timestamp: new Date(nowMs).toISOString(), context: {} };
     try {
       event = this.#complete(content, id, nowMs, options);
       if (!named.every(isId)) throw new TypeError(`${content.type} needs a name or id that is a text`);
       if (!event.userId && !event.anonymousId) throw new TypeError('an event needs userId or anonymousId among its options');
-      const json = JSON.stringify(event);
+      const json = JSON.stringify(event, asJson);
       const bytes = utf8Bytes(json);
       if (bytes > limits.eventBytes) {
         this.#refuse('EVENT_TOO_LARGE', `The event has ${bytes} bytes; ${limits.eventBytes} are the limit`, event);
@@ -136,12 +146,12 @@ export class TrackingClient implements Client {
       sessionId: options.sessionId ?? session?.id,
       ...content,
       messageId,
-      timestamp: (options.timestamp ?? new Date(nowMs)).toISOString(),
+      timestamp: new Date(options.timestamp ?? nowMs).toISOString(),
       context: { ...found, ...(session?.campaign !== undefined && { campaign: session.campaign }) },
     } as AnalyticsEvent;
   }
 
-  #refuse(code: string, message: string, event: AnalyticsEvent | undefined): void {
-    this.#platform.onError({ code, message, events: event ? [event] : [] });
+  #refuse(code: string, message: string, event: AnalyticsEvent): void {
+    this.#platform.onError({ code, message, events: [event] });
   }
 }

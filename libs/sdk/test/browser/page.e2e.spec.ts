@@ -1,10 +1,11 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AnalyticsEvent } from '@pca/sdk';
+import type { AnalyticsEvent, Client } from '@pca/sdk';
 import { requiresChromium } from '@pca/testing';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { bundle } from '../bundle.js';
+import type { Reply } from '../protocol-server.js';
 import { makeProfile, removeProfile, type SdkUnderTest, startBrowser, startSdk } from './browser-harness.js';
 
 describe.skipIf(!requiresChromium())('a page with the SDK', () => {
@@ -126,6 +127,13 @@ describe.skipIf(!requiresChromium())('a page with the SDK', () => {
     expect(await other.evaluate(() => window.client.track('too late'))).toBeUndefined();
     expect(await other.evaluate(() => window.client.flush())).toBe(true);
     expect(sut.server.names('consent')).toHaveLength(3);
+  });
+
+  // Broken by: a word that we do not know, taken for a yes.
+  it('takes what it does not understand for required consent', async () => {
+    const page = await sut.open('misspelt', { consent: 'Required' as 'required' });
+    expect(await page.evaluate(() => window.client.track('too early'))).toBeUndefined();
+    expect(await storedKeys(page)).toEqual([]);
   });
 
   // Broken by: a refusal that the next visit has forgotten, a queue that is sent in spite of it.
@@ -252,6 +260,48 @@ describe.skipIf(!requiresChromium())('a page with the SDK', () => {
       ...Array.from({ length: 5 }, () => expect.stringMatching(/^INVALID_EVENT /)),
     ]);
     await expect.poll(() => sut.server.names('refused')).toEqual(['good']);
+  });
+
+  // Broken by: a mistake of the site that nobody can see, or one of which nobody can tell what it is and where.
+  it('tells on the console what is lost or held up, and why', async () => {
+    const page = await sut.open('console', { flushIntervalMs: 3_600_000 });
+    const said: string[] = [];
+    page.on('console', (message) => message.text().startsWith('@pca/sdk') && said.push(message.text()));
+    await page.evaluate(() => {
+      window.client = window.createClient({ ...JSON.parse(new URLSearchParams(location.search).get('options')!), onError: undefined });
+    });
+    const detail = 'An ingest key that is valid is required';
+    const answers: Reply[] = [
+      { status: 200, body: '<html>' },
+      { status: 401, body: { code: 'UNAUTHENTICATED', detail } },
+    ];
+    sut.server.reply = () => answers.shift() ?? { status: 202 };
+    const flush = (): Promise<boolean> => page.evaluate(() => window.client.flush());
+    await page.evaluate(() => Promise.all(['a', 'b', 'c', 'd', ''].map((name) => window.client.track(name))));
+    expect([await flush(), await flush()]).toEqual([false, true]);
+    await expect
+      .poll(() => said)
+      .toEqual([
+        '@pca/sdk: INVALID_EVENT: TypeError: track needs a name or id that is a text (lost: "")',
+        `@pca/sdk: UNSENT: ${sut.server.url}/v1/batch answered 200: "<html>"; events wait (4) and are sent again`,
+        `@pca/sdk: REFUSED: The server answered 401: ${detail} (lost: "a", "b", "c", … 4 in all)`,
+      ]);
+  });
+
+  // Broken by: a first page that is seen by a client which was closed at once, as frameworks do that set everything up twice.
+  it('captures nothing from the moment that it is closed', async () => {
+    const page = await sut.open('closed', { autocapture: { pages: true, clicks: true }, flushIntervalMs: 3_600_000 });
+    await expect.poll(() => storedIds(page)).toHaveLength(1);
+    await page.evaluate(async () => {
+      const make = (): Client => window.createClient(JSON.parse(new URLSearchParams(location.search).get('options')!));
+      void window.client.close();
+      void make().close();
+      window.client = make();
+      document.body.innerHTML = '<button data-pca-event="clicked">Once</button>';
+    });
+    await page.click('button');
+    await page.evaluate(() => window.client.flush());
+    await expect.poll(() => sut.server.names('closed').sort()).toEqual(['/', '/', 'clicked']);
   });
 
   // Broken by: a callback of the site that throws into our queue.
