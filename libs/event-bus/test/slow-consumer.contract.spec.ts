@@ -103,7 +103,7 @@ const outrun = async (harness: BusHarness, { calls, messages, text }: Load, limi
   expect(handled).toBe(atPause);
   look();
   subscription.resume();
-  await expect.poll(() => handled, { timeout: 60_000 }).toBe(total);
+  await expect.poll(() => handled, { timeout: 240_000 }).toBe(total);
   await expect.poll(lag).toBe(0);
   const name = `${total} messages: ${heldMost.value} held, ${(bytesMost.value / mebibyte).toFixed(0)} MiB, ${atPause} before the pause`;
   process.stdout.write(`${name}\n`);
@@ -127,23 +127,23 @@ const slowConsumers = (adapter: BusAdapter): void => {
     };
 
     // Broken by: a fetch that goes on without an end, a lag of what was not fetched alone, a pause that lets through what was fetched.
-    it('holds few of many small messages', { timeout: 120_000 }, async () => {
+    it('holds few of many small messages', { timeout: 480_000 }, async () => {
       await outrun(await start(), { calls: 64, messages: 1_600, text: text(20) }, { heldMax: 25_000, bytesHeldMax: 64 * mebibyte });
     });
 
     // Broken by: a fetch that is bounded in messages alone.
-    it('holds few of many large messages', { timeout: 120_000 }, async () => {
+    it('holds few of many large messages', { timeout: 480_000 }, async () => {
       await outrun(await start(), { calls: 80, messages: 100, text: text(15_000) }, { heldMax: 2_500, bytesHeldMax: 90 * mebibyte });
     });
 
     // Broken by: the same, where one row of the log is as large as a whole fetch.
-    it('holds few of the largest messages, published as many at once as may be', { timeout: 120_000 }, async () => {
+    it('holds few of the largest messages, published as many at once as may be', { timeout: 480_000 }, async () => {
       await outrun(await start(), { calls: 25, messages: 8, text: text(1_000_000) }, { heldMax: 64, bytesHeldMax: 190 * mebibyte });
     });
 
     if (adapter.name === 'Kafka') return;
     // Broken by: a bound on what is stored compressed. What a fetch from Kafka brings is bounded before it is unpacked.
-    it('holds few of many messages that compress to nothing', { timeout: 120_000 }, async () => {
+    it('holds few of many messages that compress to nothing', { timeout: 480_000 }, async () => {
       const same = 'x'.repeat(15_000);
       await outrun(await start(), { calls: 80, messages: 100, text: () => same }, { heldMax: 2_500, bytesHeldMax: 90 * mebibyte });
     });

@@ -56,7 +56,7 @@ const deadlyOn = async (adapter: 'Postgres' | 'Kafka'): Promise<void> => {
     own.withBus(async (bus) =>
       (await readAll(bus, deadLetterTopicOf(topic))).flat().map(({ envelope }) => deadLetter.schema.parse(envelope.payload)),
     );
-  await expect.poll(async () => (await letters()).length, { timeout: 150_000, interval: 500 }).toBeGreaterThanOrEqual(deadlyKeys.length);
+  await expect.poll(async () => (await letters()).length, { timeout: 240_000, interval: 500 }).toBeGreaterThanOrEqual(deadlyKeys.length);
   await own.drained(...groups);
 
   const buried = await letters();
@@ -89,5 +89,5 @@ const deadlyOn = async (adapter: 'Postgres' | 'Kafka'): Promise<void> => {
 // one of them did, a partition that waits for ever behind the message.
 const name = 'buries a message that kills its consumers, and nothing beside it';
 
-it(`on Postgres ${name}`, { timeout: 240_000 }, () => deadlyOn('Postgres'));
-it.skipIf(!(await requiresKafka()))(`on Kafka ${name}`, { timeout: 240_000 }, () => deadlyOn('Kafka'));
+it(`on Postgres ${name}`, { timeout: 480_000 }, () => deadlyOn('Postgres'));
+it.skipIf(!(await requiresKafka()))(`on Kafka ${name}`, { timeout: 480_000 }, () => deadlyOn('Kafka'));

@@ -25,6 +25,8 @@ const killsOn = async (adapter: 'Postgres' | 'Kafka'): Promise<void> => {
     own.startConsumer(random.below(2 ** 31), { slowMs: (consumersStarted += 1) % 2 === 0 ? 300 : 20, throws: 0.03 });
   const writers = [startWriter(), startWriter()];
   const consumers = [startConsumer(), startConsumer(), startConsumer()];
+  // Blows before anybody is at work would hit nothing.
+  await Promise.all([...writers, ...consumers].map((process) => process.started()));
   const takeOne = (processes: Spawned[]) => processes.splice(random.below(processes.length), 1)[0]!;
 
   const blows = {
@@ -73,6 +75,9 @@ const killsOn = async (adapter: 'Postgres' | 'Kafka'): Promise<void> => {
     await Promise.all([...chosen].map((blow) => blows[blow]()));
     dealt.push([...chosen].join('+'));
   }
+  // However slow the machine is, there is something to lose.
+  const acknowledgedSoFar = () => acknowledged.length + writers.flatMap(acknowledgedBy).length;
+  while (acknowledgedSoFar() <= rounds * 100) await sleep(50);
   await sleep(500);
   await Promise.all(writers.map((writer) => writer.finish()));
   acknowledged.push(...writers.flatMap(acknowledgedBy));

@@ -50,15 +50,16 @@ const tellsApart = (on: 'engine' | 'postgres' | 'kafka', start: () => Promise<Bu
   );
 
   // Broken by: a scenario that is so tame that it does not notice.
-  it.concurrent.each(mine)('catches one that $name', async ({ name, scenario, number }) => {
+  it.concurrent.each(mine)('catches one that $name', { timeout: 600_000 }, async ({ name, scenario, number }) => {
     const isCaught = async (): Promise<boolean> => {
       const { report, good } = await play(scenario, await fresh(), number);
       process.stdout.write(`${on}, ${name}: ${JSON.stringify(report)}\n`);
       return Object.entries(good).some(([figure, value]) => !isDeepStrictEqual(report[figure as keyof typeof report], value));
     };
-    // What is broken needs its moment, which a play may not have; the right sources have to be clean in every play.
+    // What is broken needs its moment, which a play may not have, three times in ten with the one that hides best: ten plays miss it in one
+    // of a hundred thousand runs. The right sources have to be clean in every play.
     let caught = false;
-    for (let plays = 0; plays < 4 && !caught; plays += 1) caught = await isCaught();
+    for (let plays = 0; plays < 10 && !caught; plays += 1) caught = await isCaught();
     expect(caught).toBe(true);
   });
 };
