@@ -3,7 +3,6 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { requiresKafka } from '@pca/testing';
 import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs';
@@ -260,7 +259,6 @@ describe.skipIf(!(await requiresKafka()))('the embedded broker', () => {
     const broker = await start({ dataDir: other, temporary: true });
     expect(readdirSync(other).sort()).toEqual(['data', 'lock', 'log4j2.properties', 'server.properties', 'start.json']);
     await broker.stop();
-    for (let wait = 0; existsSync(other) && wait < 100; wait += 1) await sleep(50);
-    expect(existsSync(other)).toBe(false);
+    await expect.poll(() => existsSync(other)).toBe(false);
   });
 });
