@@ -167,8 +167,11 @@ it('gives what it has, names the subgraph that is dead, and finds it when it com
     ],
   });
   expect(body.errors).toEqual([{ message: 'notes is not reachable', extensions: { code: 'SERVICE_UNAVAILABLE', service: 'notes' } }]);
-  const ready = await fetch(`${gateway.url}/health/ready`);
-  expect([ready.status, await ready.json()]).toEqual([200, { status: 'ready', notReady: [], degraded: ['notes'] }]);
+  const ready = async (): Promise<unknown> => {
+    const response = await fetch(`${gateway.url}/health/ready`);
+    return [response.status, await response.json()];
+  };
+  await expect.poll(ready).toEqual([200, { status: 'ready', notReady: [], degraded: ['notes'] }]);
   expect(await (await fetch(gateway.url)).text()).toMatch(/<td>notes<\/td><td><span class="state down">down/);
   fixtures.notes = await startFixtureSubgraph('notes', { jwksFile: fixtures.issuer.jwksFile, port });
   await expect.poll(async () => (await gateway.graph(joined)).body.errors).toBeUndefined();
