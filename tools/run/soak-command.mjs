@@ -13,6 +13,7 @@ const scenarios = [
   'libs/outbox/test/outbox-kill',
   'libs/outbox/test/inbox-kill',
   'libs/service-kit/test/replay',
+  'services/analytics/test/timelines-kill',
   'deploy/local/test/kill',
 ];
 
