@@ -4,6 +4,7 @@ import { AppModule } from './app.module.js';
 import { openDatabase } from './data-source.js';
 import type { AnalyticsEnv } from './env.js';
 import { ErasureJob } from './erasure/erasure.job.js';
+import { TextSweep } from './erasure/text.sweep.js';
 import { IngestService } from './ingest/ingest.service.js';
 import { routeIngest } from './ingest/route-ingest.js';
 import { ingestKeyCommand } from './ingest-keys/ingest-key-command.js';
@@ -41,7 +42,8 @@ export const analyticsService = (env: AnalyticsEnv): ServiceDefinition => {
       workspaceConsumer(app.get(WorkspaceStore)),
     ],
     background: () => {
-      const deletions = new Deletions(database, new ErasureJob(bus), new RetentionSweep(), logger);
+      const texts = new TextSweep();
+      const deletions = new Deletions(database, new ErasureJob(bus, texts), new RetentionSweep(), texts, logger);
       deletions.start();
       const seen = new SeenSweep(database.pool);
       const timer = setInterval(() => {

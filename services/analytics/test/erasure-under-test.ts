@@ -5,6 +5,7 @@ import { type RunningService, startTestService, testIssuer, testPostgres } from 
 import type { z } from 'zod';
 import { readEnv } from '../src/env.js';
 import { ErasureJob } from '../src/erasure/erasure.job.js';
+import { TextSweep } from '../src/erasure/text.sweep.js';
 import { Deletions } from '../src/retention/deletions.js';
 import { RetentionSweep } from '../src/retention/retention.sweep.js';
 import type { Connection, GoOn } from '../src/retention/connection.js';
@@ -25,6 +26,10 @@ export interface ErasureUnderTest {
   finish(): Promise<void>;
   /** What it does about retentions. */
   sweep(goOn?: GoOn): Promise<void>;
+  /** What it does about texts after that. */
+  sweepTexts(): Promise<void>;
+  /** Where a text stands: every column of every table that can hold one, as table.column. */
+  placesOf(text: string): Promise<string[]>;
   /** The background work of a process, on its connections. */
   deletions(of?: Database): Deletions;
   stop(): Promise<void>;
@@ -41,7 +46,8 @@ export const startErasure = async (): Promise<ErasureUnderTest> => {
   const bus = definition.bus as ServiceBus;
   const service = await startTestService(definition);
   const database = definition.database as Database;
-  const job = new ErasureJob(bus);
+  const texts = new TextSweep();
+  const job = new ErasureJob(bus, texts);
   const connected = async (work: (connection: Connection) => Promise<void>): Promise<void> => {
     const connection = await database.pool.connect();
     await work(connection).finally(() => connection.release());
@@ -60,8 +66,10 @@ export const startErasure = async (): Promise<ErasureUnderTest> => {
     },
     erase: () => connected((connection) => job.work(connection, () => true)),
     finish: () => connected((connection) => job.finish(connection)),
+    sweepTexts: () => connected((connection) => texts.work(connection, () => true, 'all')),
     sweep: (goOn = () => Promise.resolve(true)) => connected((connection) => new RetentionSweep().work(connection, goOn)),
-    deletions: (of = database) => new Deletions(of, new ErasureJob(bus), new RetentionSweep(), definition.logger),
+    placesOf: (text) => placesOf(database, text),
+    deletions: (of = database) => new Deletions(of, new ErasureJob(bus, texts), new RetentionSweep(), texts, definition.logger),
     stop: async () => {
       await service.stop();
       await bus.close();
@@ -69,4 +77,19 @@ export const startErasure = async (): Promise<ErasureUnderTest> => {
       await issuer.remove();
     },
   };
+};
+
+const placesOf = async ({ pool }: Database, text: string): Promise<string[]> => {
+  const { rows: columns } = await pool.query<{ table: string; column: string; type: string }>(
+    `select c.table_name as table, c.column_name as column, c.data_type as type from information_schema.columns c
+     join information_schema.tables t using (table_schema, table_name)
+     where c.table_schema = 'public' and t.table_type = 'BASE TABLE' and c.data_type not in
+       ('integer', 'bigint', 'smallint', 'boolean', 'timestamp with time zone', 'date', 'uuid')`,
+  );
+  const places: string[] = [];
+  for (const { table, column, type } of columns) {
+    const found = type === 'bytea' ? `position(convert_to($1, 'UTF8') in "${column}") > 0` : `position($1 in "${column}"::text) > 0`;
+    if ((await pool.query(`select from "${table}" where ${found} limit 1`, [text])).rows.length > 0) places.push(`${table}.${column}`);
+  }
+  return places;
 };

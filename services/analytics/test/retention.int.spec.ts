@@ -338,7 +338,7 @@ it('has no limit of time for a piece', async () => {
   const deletions = sut.deletions(strict);
   deletions.start();
   const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
-    and query ~ '^delete' and now() - query_start > interval '3 s'`;
+    and query ~ '^with gone as' and now() - query_start > interval '3 s'`;
   await expect.poll(async () => (await query(waiting)).length).toBe(1);
   await blocker.query('commit');
   blocker.release();

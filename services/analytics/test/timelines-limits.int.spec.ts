@@ -3,7 +3,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { identityDigest } from '../src/persons/identity-digest.js';
 import { type TextKind, textKinds } from '../src/timelines/dictionary.js';
 import { messageDigest } from '../src/timelines/rows/seen-messages.js';
-import { identified, startTimelines, storedEvents, type Stores, type TimelinesUnderTest, tracked } from './timelines-under-test.js';
+import {
+  identified,
+  startTimelines,
+  storedEvents,
+  type Stores,
+  type TimelinesUnderTest,
+  tracked,
+  type trackedEvent,
+} from './timelines-under-test.js';
 
 let timelines: TimelinesUnderTest;
 let stores: Stores;
@@ -24,6 +32,9 @@ const fill = async (workspaceId: string, kind: TextKind, room: number): Promise<
   );
   return number;
 };
+
+/** Published by a program of the cluster, past ingest. */
+const published = (event: Parameters<typeof trackedEvent>[0], workspaceId: string) => tracked(event, workspaceId, undefined, 'gateway');
 
 const countOf = async (workspace: number, kind: TextKind): Promise<number> => {
   const { rows } = await stores.database.pool.query<{ n: number }>(
@@ -51,10 +62,12 @@ describe('a full dictionary', () => {
   it('refuses new names of events and takes known ones', async () => {
     const workspace = await fill('names', 'name', 2);
     const names = ['a', 'b', 'c', 'a', 'd'];
-    const outcomes = await stores.append(names.map((event) => tracked({ event, messageId: `${event}1` }, 'names')));
+    const outcomes = await stores.append(names.map((event) => published({ event, messageId: `${event}1` }, 'names')));
     expect(outcomes.map(({ is }) => is)).toEqual(['handled', 'handled', 'deadLettered', 'handled', 'deadLettered']);
     expect(outcomes[2]).toMatchObject({ reason: expect.stringContaining('10000 event names') as string });
-    expect(await stores.dictionary.admitEventNames(workspace, ['a', 'b', 'c', 'e'])).toEqual(new Set(['a', 'b']));
+    expect(await stores.dictionary.admitEventNames({ number: workspace, textsFreed: 0 }, ['a', 'b', 'c', 'e'])).toEqual(
+      new Set(['a', 'b']),
+    );
     expect(await countOf(workspace, 'name')).toBe(textKinds.name.max);
     // Redriven when there is room, it is no repeat.
     const { rows } = await stores.database.pool.query('select from seen_message where digest = $1', [messageDigest(workspace, 'c1')]);
@@ -78,8 +91,10 @@ describe('a full dictionary', () => {
   it('still counts page views and sessions', async () => {
     const workspace = await fill('full', 'name', 0);
     const names = ['new', 'page', 'newer', '$session_start'];
-    expect(await stores.dictionary.admitEventNames(workspace, names)).toEqual(new Set(['page', '$session_start']));
-    await stores.append(names.map((event) => tracked({ event, messageId: event }, 'full')));
+    expect(await stores.dictionary.admitEventNames({ number: workspace, textsFreed: 0 }, names)).toEqual(
+      new Set(['page', '$session_start']),
+    );
+    await stores.append(names.map((event) => published({ event, messageId: event }, 'full')));
     expect((await storedEvents(stores, 'full')).map(({ event }) => event).toSorted()).toEqual(['$session_start', 'page']);
     expect(await countOf(workspace, 'name')).toBe(textKinds.name.max + 2);
   });
@@ -88,7 +103,7 @@ describe('a full dictionary', () => {
   it('takes no flood of names over the limit, and none of another workspace', { timeout: 120_000 }, async () => {
     const workspace = await fill('flood', 'name', 100);
     for (let i = 0; i < 10; i += 1)
-      await stores.append(Array.from({ length: 1_000 }, (_, n) => tracked({ event: `flood ${i} ${n}` }, 'flood')));
+      await stores.append(Array.from({ length: 1_000 }, (_, n) => published({ event: `flood ${i} ${n}` }, 'flood')));
     expect(await countOf(workspace, 'name')).toBe(textKinds.name.max);
     expect(await storedEvents(stores, 'flood')).toHaveLength(100);
     await stores.append([tracked({ event: 'flood 9 9' }, 'dry')]);
@@ -161,8 +176,8 @@ describe('bad input from the bus', () => {
        join workspace w on w.number = e.workspace join dictionary d on d.workspace = e.workspace and d.kind = 4 where w.id = 'bad'`,
     );
     expect(rows).toHaveLength(1);
-    const { number } = await stores.workspaces.get('bad');
-    expect(await stores.dictionary.admitEventNames(number, [bad, 'fine'])).toEqual(new Set([bad, 'fine']));
+    const workspace = await stores.workspaces.get('bad');
+    expect(await stores.dictionary.admitEventNames(workspace, [bad, 'fine'])).toEqual(new Set([bad, 'fine']));
   });
 
   // Broken by: a text cut in the middle of a character, a long page that is lost, an index row that is too large.

@@ -80,9 +80,14 @@ export const trackedEvent = (event: Partial<TrackedEvent> = {}): TrackedEvent =>
   ...event,
 });
 
-/** As the consumer hands it over. */
-export const tracked = (event: Partial<TrackedEvent> = {}, workspaceId = 'demo', receivedAt?: Date): ConsumedEvent<TrackedEvent> => {
-  const message = makeEvent(eventTracked, trackedEvent(event), { workspaceId, correlationId: 'test' });
+/** As the consumer hands it over. `producer`: whoever published it; our own ingest, where nobody is named. */
+export const tracked = (
+  event: Partial<TrackedEvent> = {},
+  workspaceId = 'demo',
+  receivedAt?: Date,
+  producer?: string,
+): ConsumedEvent<TrackedEvent> => {
+  const message = makeEvent(eventTracked, trackedEvent(event), { workspaceId, correlationId: 'test', ...(producer && { producer }) });
   const envelope = { ...message.envelope, ...(receivedAt && { receivedAt: receivedAt.toISOString() }) };
   return { ...message, envelope, partition: 0, offset: 0, attempt: 1 } as ConsumedEvent<TrackedEvent>;
 };

@@ -28,10 +28,11 @@ const utmCampaign = `lower(d.text::json ->> 'utmCampaign')`;
 
 /**
  * A session belongs to the campaign of its first event that names one. $5 and $6 are campaigns by index and name, $7 and $8 the range, $9 the
- * code of a page view, $10 those of markers, $11 those of conversions. Only sessions with an event that names one of the campaigns are read.
+ * code of a page view, $10 those of markers, $11 names of conversions. Only sessions with an event that names one of the campaigns are read.
  */
 const campaignsSql = `
-  with wanted as (select distinct campaign, lower(name) as name from unnest($5::int[], $6::text[]) as w (campaign, name)),
+  with conversions as materialized (select code_of($1, ${textKinds.name.number}, name) as code from unnest($11::text[]) as name),
+  wanted as (select distinct campaign, lower(name) as name from unnest($5::int[], $6::text[]) as w (campaign, name)),
   arrivals as (
     select d.code, ${utmCampaign} as name from dictionary d
     where d.workspace = $1 and d.kind = ${textKinds.context.number} and ${utmCampaign} <> ''
@@ -51,7 +52,7 @@ const campaignsSql = `
       (array_agg(a.name order by k.at, k.received_at, k.message) filter (where a.name is not null))[1] as name,
       min(k.at) as started_at, extract(epoch from max(k.at) - min(k.at)) as seconds,
       count(*) filter (where k.name <> all ($10::int[])) = 1 and count(*) filter (where k.name = $9) = 1 as is_bounce,
-      count(*) filter (where k.name = any ($11::int[])) as conversions
+      count(*) filter (where k.name in (select c.code from conversions c)) as conversions
     from kept k left join arrivals a on a.code = k.context group by k.visit
   )
   select w.campaign, count(*)::int as sessions, count(distinct s.person)::int as users, sum(s.conversions)::float8 as conversions,
@@ -78,7 +79,6 @@ export class CampaignBehaviourReader {
       [id, name, externalId].flatMap((each) => (each ? [{ campaign, name: each }] : [])),
     );
     const { page, markers } = await this.vocabulary.of(workspace);
-    const conversions = await this.vocabulary.codesOf(workspace, conversionEvents);
     const rows = await this.questions.ask<{ campaign: number } & CampaignSums>(campaignsSql, [
       ...sessionedValues(workspace, range, includeBots, true),
       names.map(({ campaign }) => campaign),
@@ -87,7 +87,7 @@ export class CampaignBehaviourReader {
       range.until,
       page,
       markers,
-      [...conversions.values()],
+      conversionEvents,
     ]);
     const byCampaign = new Map(rows.map(({ campaign, ...sums }) => [campaign, sums]));
     return campaigns.map((_campaign, index) => byCampaign.get(index) ?? nothing);

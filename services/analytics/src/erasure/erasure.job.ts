@@ -2,6 +2,7 @@ import { behaviourTopic, deadLetterTopicOf } from '@pca/contracts';
 import type { ServiceBus } from '@pca/service-kit';
 import { type Connection, eventsDeleted } from '../retention/connection.js';
 import { type DayPartition, dayPartitions } from '../retention/day-partitions.js';
+import type { TextSweep } from './text.sweep.js';
 
 /** Persons whose events are looked for at once. */
 const personsAtOnceMax = 500;
@@ -20,16 +21,19 @@ export const deadLettersKeepDays = 40;
 
 /** Does in the background what erasures ask for, piece by piece; its state is in the database, so that it goes on wherever it ended. */
 export class ErasureJob {
-  constructor(private readonly bus: ServiceBus) {}
+  constructor(
+    private readonly bus: ServiceBus,
+    private readonly texts: TextSweep,
+  ) {}
 
   /** Goes on with every erasure, while `goOn` says so. At most one process may be at it. */
   async work(connection: Connection, goOn: () => boolean): Promise<void> {
     const { rows: open } = await connection.query<{ id: string }>(`select id from erasure where state = 'ERASING' order by requested_at`);
-    for (const { id } of open) {
-      while (goOn() && (await this.deleteSome(connection, id, goOn)));
-      if (!goOn()) return;
-      await this.declareClean(connection, id);
-    }
+    if (open.length === 0) return;
+    for (const { id } of open) while (goOn() && (await this.deleteSome(connection, id, goOn)));
+    // One sweep for all of them: it looks through every day.
+    if (goOn()) await this.texts.work(connection, goOn, 'erasures');
+    for (const { id } of open) if (goOn()) await this.declareClean(connection, id);
   }
 
   /** Deletes what there is of some persons; false when there are none left. */
@@ -100,11 +104,14 @@ export class ErasureJob {
     return rows.length > 0;
   }
 
-  /** The stores are clean when the ids have left the outbox too, and do not lie among what could not be published until somebody looks. */
+  /**
+   * The stores are clean when the texts that nobody else has are gone, and the ids have left the outbox too, and do not lie among what could
+   * not be published until somebody looks.
+   */
   private async declareClean(connection: Connection, erasure: string): Promise<void> {
     await connection.query(
       `update erasure e set state = 'WAITING_FOR_BUS', stores_clean_at = clock_timestamp() where id = $1 and state = 'ERASING'
-       and not exists (select from outbox where strpos(message, e.id::text) > 0)
+       and texts_freed_at is not null and not exists (select from outbox where strpos(message, e.id::text) > 0)
        and not exists (select from outbox_dead where strpos(message, e.id::text) > 0)`,
       [erasure],
     );

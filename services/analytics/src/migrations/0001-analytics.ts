@@ -61,8 +61,11 @@ const dictionarySql = `
       ) as found where workspace = in_workspace and kind = in_kind and text = in_text
     );
   end $$;
+`;
+
+export const codeTextsSql = `
   -- Codes of texts, in their order: those that are there, and new ones, without a gap, as long as they are not over the text's maximum.
-  create function code_texts(in_workspaces int[], in_kinds int[], in_texts text[], in_maxima int[]) returns int[]
+  create or replace function code_texts(in_workspaces int[], in_kinds int[], in_texts text[], in_maxima int[]) returns int[]
   language plpgsql set enable_seqscan = off as $$
   declare
     codes int[] := array(
@@ -261,7 +264,7 @@ export class Analytics1763900000000 implements MigrationInterface {
   name = 'Analytics1763900000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    for (const sql of [workspaceSql, dictionarySql, personSql, eventSql, erasureSql, outboxTableSql, inboxTableSql])
+    for (const sql of [workspaceSql, dictionarySql, codeTextsSql, personSql, eventSql, erasureSql, outboxTableSql, inboxTableSql])
       await runner.query(sql);
   }
 

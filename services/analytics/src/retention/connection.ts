@@ -4,6 +4,8 @@ import type { PoolClient } from 'pg';
 /** Not those of days that were dropped as a whole. */
 export const eventsDeleted = counter('pca_events_deleted_total', 'Behaviour events that were deleted one by one', ['reason']);
 
+export const textsFreed = counter('pca_texts_freed_total', 'Texts of events that no event referred to any more');
+
 /** What deletes goes by one connection: it holds the lock under which only one process deletes. */
 export type Connection = Pick<PoolClient, 'query'>;
 

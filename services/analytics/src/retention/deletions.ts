@@ -1,5 +1,6 @@
 import type { Database, Logger } from '@pca/service-kit';
 import type { ErasureJob } from '../erasure/erasure.job.js';
+import type { TextSweep } from '../erasure/text.sweep.js';
 import type { Connection } from './connection.js';
 import type { RetentionSweep } from './retention.sweep.js';
 
@@ -18,6 +19,7 @@ export class Deletions {
     private readonly database: Database,
     private readonly erasures: ErasureJob,
     private readonly retention: RetentionSweep,
+    private readonly texts: TextSweep,
     private readonly logger: Logger,
   ) {}
 
@@ -70,6 +72,7 @@ export class Deletions {
       await this.erasures.work(connection, goOn);
       return goOn();
     });
+    await this.texts.work(connection, goOn, 'all');
     await this.erasures.finish(connection);
   }
 }

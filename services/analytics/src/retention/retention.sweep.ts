@@ -57,11 +57,16 @@ export class RetentionSweep {
     const pages = rows[0]?.pages ?? 0;
     for (let page = 0; page < pages; page += pagesAtOnce) {
       if (!(await goOn())) return false;
-      const { rowCount } = await connection.query(
-        `delete from ${table} where ctid >= '(${page},0)'::tid and ctid < '(${page + pagesAtOnce},0)'::tid and workspace = any ($1::int[])`,
+      const { rows: deleted } = await connection.query<{ n: number }>(
+        `with gone as (
+           delete from ${table} where ctid >= '(${page},0)'::tid and ctid < '(${page + pagesAtOnce},0)'::tid and workspace = any ($1::int[])
+           returning workspace
+         ), bereft as (
+           update workspace set texts_due = 1 where texts_due = 0 and number in (select workspace from gone)
+         ) select count(*)::int as n from gone`,
         [workspaces],
       );
-      eventsDeleted.inc({ reason: 'retention' }, rowCount ?? 0);
+      eventsDeleted.inc({ reason: 'retention' }, deleted[0]?.n ?? 0);
     }
     return true;
   }
@@ -80,6 +85,7 @@ export class RetentionSweep {
         await connection.query('lock table only event in access exclusive mode');
         if (onlyIfEmpty && !(await this.isEmpty(connection, partition))) return;
         await connection.query(`drop table ${partition.table}`);
+        if (!onlyIfEmpty) await connection.query('update workspace set texts_due = 1 where texts_due = 0');
         daysDropped.inc();
       });
       return true;

@@ -1,13 +1,11 @@
-import { workspaceLockNamespace } from '../timelines/workspace-lock.js';
-import { type Connection, type GoOn, inTransaction } from './connection.js';
+import { alone } from './alone.js';
+import type { Connection, GoOn } from './connection.js';
 import { dayPartitions } from './day-partitions.js';
 import type { Due } from './due.js';
 
 /** Persons of one transaction, which keeps the writers of their workspace out; some milliseconds, as sessions. */
 const personsAtOnceMax = 200;
 const sessionsAtOnceMax = 5_000;
-const lockWait = '1s';
-const lockNotAvailable = '55P03';
 
 /**
  * Deletes the persons of whom nothing was heard within the retention, and sessions without events. False when something is left to do:
@@ -74,7 +72,7 @@ const mark = async (connection: Connection): Promise<boolean> => {
   `);
   let isThrough = true;
   for (const workspace of await idleWorkspaces(connection)) {
-    if (await alone(connection, workspace, () => Promise.resolve())) continue;
+    if (await aloneWithIds(connection, workspace, () => Promise.resolve())) continue;
     isThrough = false;
     await connection.query('delete from idle_person where workspace = $1', [workspace]);
     await connection.query('delete from idle_session where workspace = $1', [workspace]);
@@ -113,7 +111,7 @@ const deleteSessions = async (connection: Connection, workspace: number): Promis
     [workspace],
   );
   if (rows.length === 0) return 'none left';
-  const isDone = await alone(connection, workspace, async () => {
+  const isDone = await aloneWithIds(connection, workspace, async () => {
     await connection.query(
       'delete from session s where id = any ($1::int[]) and exists (select from idle_mark m where m.is_session and m.id = s.id)',
       [rows.map(({ id }) => id)],
@@ -135,7 +133,7 @@ const deletePersons = async (connection: Connection, workspace: number): Promise
   );
   const [first] = rows;
   if (!first) return 'none left';
-  const isDone = await alone(connection, workspace, async () => {
+  const isDone = await aloneWithIds(connection, workspace, async () => {
     await connection.query(
       `with idle as materialized (
          select p.id, p.canonical from person p
@@ -154,21 +152,9 @@ const deletePersons = async (connection: Connection, workspace: number): Promise
   return isDone ? 'deleted' : 'in the way';
 };
 
-/**
- * Works while nobody writes events of the workspace; then whoever has its ids in memory asks anew. False, and nothing is done, when somebody
- * writes for long.
- */
-const alone = async (connection: Connection, workspace: number, work: () => Promise<void>): Promise<boolean> => {
-  try {
-    await inTransaction(connection, async () => {
-      await connection.query(`set local lock_timeout = '${lockWait}'`);
-      await connection.query('select pg_advisory_xact_lock($1, $2)', [workspaceLockNamespace, workspace]);
-      await work();
-      await connection.query('update workspace set erasures = erasures + 1 where number = $1', [workspace]);
-    });
-    return true;
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== lockNotAvailable) throw error;
-    return false;
-  }
-};
+/** Whoever has ids of the workspace in memory asks anew after that. */
+const aloneWithIds = (connection: Connection, workspace: number, work: () => Promise<void>): Promise<boolean> =>
+  alone(connection, workspace, async () => {
+    await work();
+    await connection.query('update workspace set erasures = erasures + 1 where number = $1', [workspace]);
+  });

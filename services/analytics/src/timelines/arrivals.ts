@@ -92,16 +92,22 @@ const previousIdentities = (userId: string | null, previousId: string): readonly
 
 export interface Living<A> {
   readonly living: readonly A[];
+  /** Those of somebody who was erased since. */
+  readonly erased: ReadonlySet<A>;
   /** How many erasures each workspace has had, by its number. */
   readonly erasures: ReadonlyMap<number, number>;
+  /** How often texts of each workspace were freed. */
+  readonly textsFreed: ReadonlyMap<number, number>;
 }
 
-/** Keeps erasures out until the transaction ends, and leaves out whoever was erased since. */
+/** Keeps erasures and sweeps out until the transaction ends, and leaves out whoever was erased since. */
 export const keepLiving = async <A extends Sighting>(client: PoolClient, arrivals: readonly A[]): Promise<Living<A>> => {
   const numbers = arrivals.map(({ workspace }) => workspace.number);
-  const erasures = await lockWorkspacesShared(client, numbers);
+  const losses = await lockWorkspacesShared(client, numbers);
+  const erasures = new Map([...losses].map(([number, lost]) => [number, lost.erasures]));
+  const textsFreed = new Map([...losses].map(([number, lost]) => [number, lost.textsFreed]));
   const doubtful = arrivals.filter(({ workspace }) => (erasures.get(workspace.number) ?? 0) > 0);
-  if (doubtful.length === 0) return { living: arrivals, erasures };
+  if (doubtful.length === 0) return { living: arrivals, erased: new Set(), erasures, textsFreed };
   const erased = await erasedAmong(client, doubtful);
-  return { living: arrivals.filter((arrival) => !erased.has(arrival)), erasures };
+  return { living: arrivals.filter((arrival) => !erased.has(arrival)), erased, erasures, textsFreed };
 };

@@ -16,15 +16,19 @@ export interface Packed {
 export type TextCodes = Readonly<Record<keyof CodedTexts, number>> & { readonly properties: string };
 
 /** Codes the texts of events. What the dictionary has no room for is kept among the properties, and something coarser stands in for it. */
-export const codeTexts = async (dictionary: Dictionary, items: readonly Packed[]): Promise<readonly TextCodes[]> => {
-  const codes = await dictionary.codes(termsOf(items));
+export const codeTexts = async (
+  dictionary: Dictionary,
+  items: readonly Packed[],
+  textsFreed: ReadonlyMap<number, number>,
+): Promise<readonly TextCodes[]> => {
+  const codes = await dictionary.codes(termsOf(items), textsFreed);
   const coarse = new Map<Packed, Packed>();
   for (const item of items) {
     const uncoded = uncodedOf(item, codes);
     if (uncoded) coarse.set(item, { ...item, packed: packEvent(item.payload, uncoded) });
   }
   // Hardly ever: the room for what stands in is apart from that of the rest, and shapes may have changed.
-  const standIns = coarse.size === 0 ? codes : await dictionary.codes(termsOf(coarse.values()), true);
+  const standIns = coarse.size === 0 ? codes : await dictionary.codes(termsOf(coarse.values()), textsFreed, true);
   return items.map((item) => {
     const stored = coarse.get(item);
     return stored ? textCodesOf(stored, standIns) : textCodesOf(item, codes);

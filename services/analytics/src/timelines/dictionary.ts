@@ -1,13 +1,24 @@
 export type TextKind = 'name' | 'page' | 'resource' | 'context' | 'shape';
 
-/** Numbers of `dictionary.kind`, and how many texts of a kind a workspace may have: codes of names and shapes stand in two bytes. */
-export const textKinds: Readonly<Record<TextKind, { readonly number: number; readonly max: number }>> = {
-  name: { number: 1, max: 10_000 },
-  page: { number: 2, max: 50_000 },
-  resource: { number: 3, max: 50_000 },
-  context: { number: 4, max: 50_000 },
-  shape: { number: 5, max: 5_000 },
+/**
+ * Numbers of `dictionary.kind`, and how many texts of a kind a workspace may have: codes of names and shapes stand in two bytes. `more` is
+ * room beyond that. Of pages, resources and contexts it is for what stands in for the texts that are over the limit. Of names it is for those
+ * that have a meaning of their own, and for those that ingest admitted: when one is freed before its event is stored, another one may have
+ * taken its place, and the event was accepted all the same.
+ */
+export const textKinds: Readonly<Record<TextKind, { readonly number: number; readonly max: number; readonly more: number }>> = {
+  name: { number: 1, max: 10_000, more: 20_000 },
+  page: { number: 2, max: 50_000, more: 1_000 },
+  resource: { number: 3, max: 50_000, more: 1_000 },
+  context: { number: 4, max: 50_000, more: 1_000 },
+  shape: { number: 5, max: 5_000, more: 0 },
 };
+
+/**
+ * Names that are not the client's: a workspace that has as many of its own as it may still counts its page views and sessions. Their codes
+ * stand for ever, so that questions may ask for them beforehand.
+ */
+export const reservedNames: ReadonlySet<string> = new Set(['page', 'screen', 'group', '$session_start', '$session_end']);
 
 export interface Term {
   readonly workspace: number;

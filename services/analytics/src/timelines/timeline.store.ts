@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { TrackedEvent } from '@pca/contracts';
+import { eventTracked, type TrackedEvent } from '@pca/contracts';
 import type { Outcome } from '@pca/event-bus';
 import { type ConsumedEvent, counter, type Transaction } from '@pca/service-kit';
 import type { PoolClient } from 'pg';
@@ -23,8 +23,15 @@ const propertiesBytesMax = 65_536;
 
 const checkViolation = '23514';
 
-interface Item extends Arrival<TrackedEvent> {
+interface Read extends Arrival<TrackedEvent> {
   readonly packed: PackedEvent;
+  /** The event's name. */
+  readonly text: string;
+  /** By our own ingest, which found room for the name. */
+  readonly isAdmitted: boolean;
+}
+
+interface Item extends Read {
   /** Code of the event's name. */
   readonly name: number;
 }
@@ -47,43 +54,56 @@ export class TimelineStore {
   async append(transaction: Transaction, batch: readonly ConsumedEvent<TrackedEvent>[], now = new Date()): Promise<readonly Outcome[]> {
     const client = (await transaction.queryRunner?.connect()) as PoolClient;
     const outcomes = new Outcomes(batch.length);
-    const items = await this.read(batch, outcomes, now);
-    const { living, erasures } = await keepLiving(client, items);
-    const fresh = await freshOf(client, living, now);
-    await this.write(client, fresh, erasures);
-    events.inc({ result: 'dead-lettered' }, batch.length - items.length);
-    events.inc({ result: 'erased' }, items.length - living.length);
-    events.inc({ result: 'repeated' }, living.length - fresh.length);
+    const arrivals = await this.read(batch, outcomes, now);
+    const { living, erased, erasures, textsFreed } = await keepLiving(client, arrivals);
+    if (erased.size > 0) await sweepTextsOf(client, erased);
+    const items = await this.nameEvents(living, textsFreed, outcomes);
+    const fresh = await freshOf(client, items, now);
+    await this.write(client, fresh, erasures, textsFreed);
+    events.inc({ result: 'dead-lettered' }, batch.length - erased.size - items.length);
+    events.inc({ result: 'erased' }, erased.size);
+    events.inc({ result: 'repeated' }, items.length - fresh.length);
     events.inc({ result: 'stored' }, fresh.length);
     return outcomes.all;
   }
 
   /** What is refused is so before anything is written. */
-  private async read(batch: readonly ConsumedEvent<TrackedEvent>[], outcomes: Outcomes, now: Date): Promise<readonly Item[]> {
-    const names = new Terms();
-    const packed: (Omit<Item, 'name'> & { readonly text: string })[] = [];
+  private async read(batch: readonly ConsumedEvent<TrackedEvent>[], outcomes: Outcomes, now: Date): Promise<readonly Read[]> {
+    const read: Read[] = [];
     for (const arrival of await readArrivals(this.workspaces, batch, outcomes, now)) {
-      const item = { ...arrival, packed: packEvent(arrival.payload), text: storable(arrival.payload.event) };
+      const { payload, place } = arrival;
+      const isAdmitted = batch[place]?.envelope.producer === eventTracked.producer;
+      const item = { ...arrival, packed: packEvent(payload), text: storable(payload.event), isAdmitted };
       if (Buffer.byteLength(item.packed.properties) > propertiesBytesMax)
-        outcomes.refuse(arrival.place, `The properties take more than ${propertiesBytesMax} bytes`);
-      else {
-        names.add(item.workspace.number, 'name', item.text);
-        packed.push(item);
-      }
+        outcomes.refuse(place, `The properties take more than ${propertiesBytesMax} bytes`);
+      else read.push(item);
     }
-    const codes = await this.dictionary.codes(names);
+    return read;
+  }
+
+  /** Under the lock, like all codes that are stored: from before it, one may have been freed. */
+  private async nameEvents(read: readonly Read[], textsFreed: ReadonlyMap<number, number>, outcomes: Outcomes): Promise<readonly Item[]> {
+    const [admitted, others] = [new Terms(), new Terms()];
+    for (const { workspace, text, isAdmitted } of read) (isAdmitted ? admitted : others).add(workspace.number, 'name', text);
+    const codesOfAdmitted = await this.dictionary.codes(admitted, textsFreed, true);
+    const codesOfOthers = await this.dictionary.codes(others, textsFreed);
     const items: Item[] = [];
-    for (const item of packed) {
-      const name = codes.of(item.workspace.number, 'name', item.text);
+    for (const item of read) {
+      const name = (item.isAdmitted ? codesOfAdmitted : codesOfOthers).of(item.workspace.number, 'name', item.text);
       if (name === undefined) outcomes.refuse(item.place, `The workspace has ${textKinds.name.max} event names already`);
       else items.push({ ...item, name });
     }
     return items;
   }
 
-  private async write(client: PoolClient, items: readonly Item[], erasures: ReadonlyMap<number, number>): Promise<void> {
+  private async write(
+    client: PoolClient,
+    items: readonly Item[],
+    erasures: ReadonlyMap<number, number>,
+    textsFreed: ReadonlyMap<number, number>,
+  ): Promise<void> {
     if (items.length === 0) return;
-    const texts = await codeTexts(this.dictionary, items);
+    const texts = await codeTexts(this.dictionary, items, textsFreed);
     const states = new Map([...erasures].map(([number, count]) => [number, { number, erasures: count }]));
     const owners = items.map(({ workspace: { number }, identities: [identity] }): PersonTerm => {
       const { isKnown, id } = identity as Identity;
@@ -127,6 +147,15 @@ export class TimelineStore {
     }
   }
 }
+
+/** What is left out was named when it was accepted, and such a name may be somebody's. In one order, so that writers never wait in a circle. */
+const sweepTextsOf = async (client: PoolClient, erased: Iterable<Read>): Promise<void> => {
+  await client.query(
+    `update workspace set texts_due = texts_due + 1
+     where number in (select number from workspace where number = any ($1::int[]) order by number for update)`,
+    [[...new Set([...erased].map(({ workspace }) => workspace.number))]],
+  );
+};
 
 /** Those that were not stored before; of equal ones the first. */
 const freshOf = async (client: PoolClient, items: readonly Item[], now: Date): Promise<readonly Item[]> => {

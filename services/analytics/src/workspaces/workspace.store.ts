@@ -16,12 +16,14 @@ export interface Workspace {
   /** Secret of this workspace, 32 bytes, with which addresses and ids are hashed. */
   readonly ipSalt: Buffer;
   readonly retentionDays: number;
+  /** How often texts were freed: what is remembered of their codes from before is void. */
+  readonly textsFreed: number;
 }
 
 export type WorkspaceSettings = Pick<Workspace, 'id' | 'timeZone' | 'firstDayOfWeek' | 'ipPolicy'>;
 
 const columns = `number, id, time_zone as "timeZone", first_day_of_week as "firstDayOfWeek", ip_policy as "ipPolicy", ip_salt as "ipSalt",
-  retention_days as "retentionDays"`;
+  retention_days as "retentionDays", texts_freed as "textsFreed"`;
 
 /** How long a process may act on settings that another one has changed. */
 const rememberedMs = 10_000;
