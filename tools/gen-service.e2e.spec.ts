@@ -78,7 +78,7 @@ const subgraph = async (name: string): Promise<string> => {
   return start(name, { DATABASE_URL: url, BUS_URL: url });
 };
 
-describe('npm run gen:service', { timeout: 240_000 }, () => {
+describe('npm run gen:service', { timeout: 600_000 }, () => {
   it('refuses names that are taken or no names, in one line', async () => {
     for (const name of ['', 'Widgets', '../widgets', 'a--b', '9lives', 'campaigns', 'errors', 'local', 'x'.repeat(41)]) {
       await expect(createService(copy.root, name), name).rejects.toThrow(ServiceRefused);

@@ -100,6 +100,6 @@ export const totalsFromNow = async (gatewayUrl: string, token: string, from: str
     totals = found;
     return asOf !== null && asOf >= since;
   };
-  await expect.poll(look, { timeout: 60_000, interval: 200, message: 'everything that was accepted is stored' }).toBe(true);
+  await expect.poll(look, { timeout: 180_000, interval: 200, message: 'everything that was accepted is stored' }).toBe(true);
   return totals ?? { events: -1, activeUsers: -1, sessions: -1 };
 };

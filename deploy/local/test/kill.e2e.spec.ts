@@ -112,7 +112,7 @@ const losesNothing = async (bus: BusName): Promise<void> => {
     Number(metric.exec(await metricsOf(service))?.[1] ?? NaN);
   await expect.poll(metricOf('campaigns', /^pca_outbox_depth\S* (\d+)$/m), { message: 'the outbox empties' }).toBe(0);
   const lag = /^pca_bus_lag\{\S*group="analytics\.timelines"\S*\} (\d+)$/m;
-  await expect.poll(metricOf('analytics', lag), { timeout: 60_000, message: 'the events are stored' }).toBe(0);
+  await expect.poll(metricOf('analytics', lag), { timeout: 180_000, message: 'the events are stored' }).toBe(0);
   expect(await system.stop(), system.output().slice(-2000)).toBe(0);
   expect(system.processes()).toEqual([]);
 
@@ -222,6 +222,6 @@ await onBothBuses((bus) => {
   it(
     'loses no acknowledged write and publishes each change at least once, whatever is killed',
     () => losesNothing(bus),
-    180_000 + rounds * 15_000,
+    300_000 + rounds * 30_000,
   );
 });

@@ -98,7 +98,7 @@ export const runningSystem = async ({ services, env: more = {} }: RunningSystemO
       supervisor = child;
       for (const stream of [child.stdout, child.stderr])
         stream?.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-200_000)));
-      const deadline = Date.now() + 90_000;
+      const deadline = Date.now() + 170_000;
       for (;;) {
         const services = run()?.services ?? [];
         if (run()?.pid === child.pid && services.length > 0 && services.every(({ state }) => state === 'ready')) return;

@@ -31,7 +31,7 @@ afterAll(async () => {
   fixtures.remove();
 });
 
-const until = async (what: string, condition: () => boolean, withinMs = 30_000): Promise<void> => {
+const until = async (what: string, condition: () => boolean, withinMs = 90_000): Promise<void> => {
   for (const deadline = Date.now() + withinMs; !condition(); await sleep(20)) {
     if (Date.now() > deadline) throw new Error(`${what} did not happen:\n${system.output()}`);
   }
