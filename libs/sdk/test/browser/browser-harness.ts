@@ -20,6 +20,9 @@ declare global {
   }
 }
 
+/** How long anything in the browser may take when the machine is busy. */
+const slowMsMax = 110_000;
+
 const flags = [
   ...chromiumFlags,
   '--headless',
@@ -50,7 +53,8 @@ export const startBrowser = async (profile: string): Promise<RunningBrowser> => 
     child.once('exit', () => reject(new Error(`${chromiumPath} ended: ${said}`)));
   });
   child.stderr.removeAllListeners('data').resume();
-  const browser: Browser = await chromium.connectOverCDP(address);
+  const browser: Browser = await chromium.connectOverCDP(address, { timeout: slowMsMax });
+  browser.contexts()[0]?.setDefaultTimeout(slowMsMax);
   const killAll = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null || !child.pid) return;
     const ended = once(child, 'exit');

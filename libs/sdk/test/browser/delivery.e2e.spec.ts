@@ -152,7 +152,7 @@ describe.skipIf(!requiresChromium())('a queue in a browser', () => {
     sut.server.reply = () => ({ status: calls++ % 3 === 0 ? 503 : 202 });
     const many = await Promise.all(both.map((page) => track(page, numbered('many', 300))));
     const ids = new Set([...before, ...some.flat(), ...many.flat()]);
-    await expect.poll(() => new Set(sut.server.ids('tabs')), { timeout: 30_000 }).toEqual(ids);
+    await expect.poll(() => new Set(sut.server.ids('tabs'))).toEqual(ids);
     const events = sut.server.ids('tabs').map((id) => sut.server.taken.get(id)!);
     expect(new Set(events.map(({ anonymousId }) => anonymousId)).size).toBe(1);
     expect(new Set(events.map(({ sessionId }) => sessionId)).size).toBe(1);
@@ -304,7 +304,7 @@ describe.skipIf(!requiresChromium())('a queue in a browser', () => {
       const texts = await Promise.all(names.map((name) => readFile(join(files, name), 'latin1').catch(() => '')));
       return texts.some((text) => text.includes(ids.at(-1)!));
     };
-    await expect.poll(written, { timeout: 30_000, interval: 100 }).toBe(true);
+    await expect.poll(written, { interval: 100 }).toBe(true);
     await sut.restart();
     sut.server.reply = undefined;
     const next = await sut.open('crash');
