@@ -15,7 +15,7 @@ const at = (minutes: number): string => new Date(start + minutes * minute).toISO
 const count = 50;
 const userIds = Array.from({ length: count }, (_unused, n) => `u${n}`);
 
-/** Fifty users who share sessions, pages and instants; every third goes by an anonymous id as well, and one has more steps than are asked for. */
+/** Fifty users who share sessions, pages and instants; every third goes by an anonymous id as well, and one has more steps than others. */
 const fill = async (): Promise<void> => {
   const events = Array.from({ length: 1_200 }, (_unused, n) => {
     const user = n < 300 ? 0 : random.int(count);
