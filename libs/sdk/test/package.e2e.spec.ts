@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 
 const folder = join(import.meta.dirname, '..');
 
-// Broken by: an entry that is not among the published files, maps to sources that nobody gets (bundlers complain of each), tests in a package.
+// Broken by: an entry that is not published, maps to sources that nobody gets (bundlers complain of each), tests in a package.
 it('publishes its entries, the sources that its maps name, and nothing of its making', async () => {
   const { stdout } = await promisify(execFile)('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: folder });
   const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
