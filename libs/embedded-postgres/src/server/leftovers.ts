@@ -77,8 +77,8 @@ const settled = async (condition: () => boolean, withinMs: number): Promise<bool
 
 /**
  * Ends what an earlier owner left running on this cluster; the caller holds the folder's lock, so nobody else owns it. A keeper that is
- * still at work gets the time to end everything in its order. Also removes a pid file whose number now belongs to a stranger, because Postgres
- * would refuse to start over it, and sockets, which have such files of their own.
+ * still at work gets the time to end everything in its order. Also removes a pid file whose number now belongs to a stranger, because
+ * Postgres would refuse to start over it, and sockets, which have such files of their own.
  */
 export const endLeftovers = async (cluster: string, keeper: ProcessIdentity | undefined, onLog: (line: string) => void): Promise<void> => {
   const isGone = (): boolean => clusterProcesses(cluster).length === 0;
