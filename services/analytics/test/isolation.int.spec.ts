@@ -131,6 +131,8 @@ interface Route {
   readonly status: number;
 }
 
+const neededScopes = { viewer: 'analytics:read', owner: 'workspace:admin' };
+
 /** Every route of REST; what names something of the other workspace is told that there is no such thing. */
 const routes: Record<string, Route> = {
   'GET /v1/analytics/users': { path: '/users?limit=200&includeBots=true', scope: 'viewer', status: 200 },
@@ -190,7 +192,9 @@ it('needs the scope of each route, and a token for all', async () => {
     ] as const;
     for (const [token, expected, code] of refusals) {
       const { status, text } = await rest(token, name, route);
-      expect([status, (JSON.parse(text) as { code: string }).code], name).toEqual([expected, code]);
+      const problem = JSON.parse(text) as { code: string; scope?: string };
+      const lacking = status === 403 ? neededScopes[route.scope] : undefined;
+      expect([status, problem.code, problem.scope], name).toEqual([expected, code, lacking]);
     }
   }
 });
