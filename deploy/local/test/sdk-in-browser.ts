@@ -1,5 +1,5 @@
 import { askGraphql, chromiumFlags, chromiumPath, requiresChromium } from '@pca/testing';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { totalsFromNow } from './behaviour-load.js';
 import type { RunningSystem } from './running-system.js';
@@ -10,6 +10,7 @@ const never = 3_600_000;
 /** How long anything in the browser may take when the machine is busy. */
 const slowMsMax = 110_000;
 const dayMs = 86_400_000;
+const clockAheadMs = 2 * 3_600_000;
 
 const engine = 'AppleWebKit/537.36 (KHTML, like Gecko)';
 const desktop = `Mozilla/5.0 (X11; Linux x86_64) ${engine} Chrome/140.0.0.0 Safari/537.36`;
@@ -63,9 +64,9 @@ export const sdkInBrowser = ({ system, keyOf, tokenOf }: Surroundings): void => 
       await site?.stop();
     });
 
-    /** @param userAgent instead of the desktop's. */
-    const browse = async (userAgent?: string): Promise<BrowserContext> => {
-      const context = await browser.newContext(userAgent === undefined ? {} : { userAgent });
+    /** @param options instead of the desktop's. */
+    const browse = async (options: BrowserContextOptions = {}): Promise<BrowserContext> => {
+      const context = await browser.newContext(options);
       context.setDefaultTimeout(slowMsMax);
       return context;
     };
@@ -73,6 +74,8 @@ export const sdkInBrowser = ({ system, keyOf, tokenOf }: Surroundings): void => 
       const page = await context.newPage();
       await page.goto(site.url(host, path));
       await page.waitForFunction('window.analytics');
+      // By then the first page is seen, which waits for a turn.
+      await page.evaluate('new Promise((resolve) => setTimeout(resolve))');
       return page;
     };
     const ask = async <T>(workspace: string, query: string): Promise<T> => {
@@ -127,36 +130,42 @@ export const sdkInBrowser = ({ system, keyOf, tokenOf }: Surroundings): void => 
       expect(await flush(page)).toBe(true);
     };
 
+    /** Ada's visit, up to the end of her tab. Answers with what the SDK alone knows of it. */
+    const visitOfAda = async (context: BrowserContext): Promise<{ throughKill: number; anonymousId: unknown }> => {
+      const page = await visit(context, 'shop.localhost', '/?utm_source=news&utm_campaign=spring&token=secret');
+      await page.click('text=Pro');
+      await track(page, 'added to cart', 1, { resource: 'lamp', price: 12.5 });
+      await page.evaluate(`history.pushState(null, '', '/products')`);
+      expect(await flush(page)).toBe(true);
+      await page.evaluate(`analytics.identify('ada', { plan: 'pro' })`);
+      await track(page, 'before a reload', 5);
+      await page.reload();
+      await page.waitForFunction('window.analytics');
+      await untilEmpty(page);
+      await context.setOffline(true);
+      await track(page, 'offline', 3);
+      expect(await flush(page)).toBe(false);
+      await context.setOffline(false);
+      await untilEmpty(page);
+      await trackUnanswered(page);
+      const throughKill = await trackThroughKill(page);
+      const anonymousId = await page.evaluate(`localStorage.getItem('pca:${keys.get('visits')}:anonymous')`);
+      await track(page, 'closing', 4);
+      await page.close({ runBeforeUnload: true });
+      await expect.poll(() => countOf('visits', 'closing'), { message: 'what waited is handed over when the tab closes' }).toBe(4);
+      return { throughKill, anonymousId };
+    };
+
     // Broken by: CORS that the real gateway answers otherwise than the tests' server; an import of the published files that a browser cannot
     // follow; an event that is lost or counted twice on any of these ways; a person, session, page or campaign that the server reads from
-    // other fields than the SDK writes.
+    // other fields than the SDK writes; a clock of the person's that is believed.
     it(
       'tells exactly what was done, through reload, offline, lost answers, a kill of the gateway and the end of the tab',
       { timeout: 300_000 },
       async () => {
+        const began = Date.now();
         const context = await browse();
-        const page = await visit(context, 'shop.localhost', '/?utm_source=news&utm_campaign=spring&token=secret');
-        await page.click('text=Pro');
-        await track(page, 'added to cart', 1, { resource: 'lamp', price: 12.5 });
-        await page.evaluate(`history.pushState(null, '', '/products')`);
-        expect(await flush(page)).toBe(true);
-        await page.evaluate(`analytics.identify('ada', { plan: 'pro' })`);
-        await track(page, 'before a reload', 5);
-        await page.reload();
-        await page.waitForFunction('window.analytics');
-        await untilEmpty(page);
-        await context.setOffline(true);
-        await track(page, 'offline', 3);
-        expect(await flush(page)).toBe(false);
-        await context.setOffline(false);
-        await untilEmpty(page);
-        await trackUnanswered(page);
-        const throughKill = await trackThroughKill(page);
-        const anonymousId = await page.evaluate(`localStorage.getItem('pca:${keys.get('visits')}:anonymous')`);
-        await track(page, 'closing', 4);
-        await page.close({ runBeforeUnload: true });
-        await expect.poll(() => countOf('visits', 'closing'), { message: 'what waited is handed over when the tab closes' }).toBe(4);
-
+        const { throughKill, anonymousId } = await visitOfAda(context);
         // Nobody heard the answer to that: the next page sends it again.
         const next = await visit(context, 'shop.localhost', '/account');
         await untilEmpty(next);
@@ -165,15 +174,16 @@ export const sdkInBrowser = ({ system, keyOf, tokenOf }: Surroundings): void => 
         expect(await flush(next)).toBe(true);
         expect(await next.evaluate('errors')).toEqual([]);
         for (const userAgent of [phone, headless]) {
-          const glance = await visit(await browse(userAgent), 'shop.localhost', '/');
-          expect(await flush(glance)).toBe(true);
+          const glancing = await browse({ userAgent });
+          await glancing.clock.install({ time: Date.now() + clockAheadMs });
+          expect(await flush(await visit(glancing, 'shop.localhost', '/'))).toBe(true);
         }
 
         const counts = { 'before a reload': 5, offline: 3, unanswered: 3, 'through a kill': throughKill, closing: 4 };
         const own = { 'plan chosen': 1, 'added to cart': 1, ...counts };
         const events = Object.values(own).reduce((sum, count) => sum + count, 4);
         expect(await totals('visits')).toEqual({ events: events + 2 + 1, activeUsers: 3, sessions: 3 });
-        const answers = await ask<{ featureUsage: { event: string }[] }>(
+        const answers = await ask<{ featureUsage: { event: string }[]; seen: { lastSeenAt: string }[] }>(
           'visits',
           `{ user(id: "ada") { id aliases traits stats { events sessions pageViews }
              sessions { events pageViews device browser os isBounce entryPage exitPage utmSource utmCampaign } }
@@ -181,7 +191,8 @@ export const sdkInBrowser = ({ system, keyOf, tokenOf }: Surroundings): void => 
            resources: featureUsage(by: RESOURCE) { event resource count }
            pageViews { page count users sessions }
            users { id sessions { device browser os isBounce events pageViews } }
-           everybody: users(includeBots: true) { id } }`,
+           everybody: users(includeBots: true) { id }
+             seen: users { lastSeenAt } }`,
         );
         const session = { events, pageViews: 4, device: 'desktop', browser: 'Chrome', os: 'Linux', isBounce: false };
         expect({ ...answers, featureUsage: new Set(answers.featureUsage) }).toEqual({
@@ -211,7 +222,12 @@ export const sdkInBrowser = ({ system, keyOf, tokenOf }: Surroundings): void => 
             },
           ]),
           everybody: expect.objectContaining({ length: 4 }),
+          seen: expect.objectContaining({ length: 3 }),
         });
+        for (const { lastSeenAt } of answers.seen) {
+          expect(Date.parse(lastSeenAt)).toBeGreaterThan(began - clockAheadMs / 2);
+          expect(Date.parse(lastSeenAt)).toBeLessThan(Date.now() + clockAheadMs / 2);
+        }
       },
     );
 
