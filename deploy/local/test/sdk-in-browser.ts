@@ -232,7 +232,7 @@ export const sdkInBrowser = ({ system, keyOf, tokenOf }: Surroundings): void => 
     );
 
     // Broken by: anything sent for who did not agree, or objects; an agreement that the system does not count.
-    it('tells what was agreed to and nothing else', async () => {
+    it('tells what was agreed to and nothing else', { timeout: 300_000 }, async () => {
       const asked: string[] = [];
       const context = await browse();
       context.on('request', (request) => request.url().startsWith(system().gatewayUrl) && asked.push(request.url()));
