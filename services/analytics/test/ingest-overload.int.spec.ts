@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { type PrivatePostgres, startPrivatePostgres } from '@pca/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -41,6 +42,32 @@ it('limits the events of one key, and no other', async () => {
   expect((await send(calm.key, idsOf('calm', 10))).status).toBe(202);
   const published = await sut.published();
   expect([published.has('flood-9-49'), published.has('flood-10-0'), published.has('calm-9')]).toEqual([true, false, true]);
+});
+
+// Broken by: a few bytes that cost as much as a batch and are counted as nothing, whether they can be read or not.
+it.each([
+  ['of no events', '{"batch":[],"more":["', '"]}', 202],
+  ['of no batch', '{"more":["', '"]}', 400],
+  ['of no JSON', '["', '"', 400],
+  ['over the limit', '{"batch":[],"more":["', ' '.repeat(30_000), 413],
+])('limits what is compressed and %s by its size', async (_name, begin, end, status) => {
+  const { key } = await sut.ingestKey();
+  const bomb = gzipSync(begin + 'x'.repeat(490_000) + end);
+  const flood = async () => {
+    const began = performance.now();
+    const statuses: number[] = [];
+    for (let n = 0; n < 4; n += 1) {
+      const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+      statuses.push((await sut.service.rest(key, 'POST', '/v1/batch', bomb, headers)).status);
+    }
+    return { statuses, ms: performance.now() - began };
+  };
+  // Five hundred events in five seconds are its budget, and each costs nearly as many.
+  let flooding = await flood();
+  while (flooding.ms > 4_900) flooding = await flood();
+  expect(flooding.statuses.slice(0, 1)).toEqual([status]);
+  expect(flooding.statuses.slice(2)).toEqual([429, 429]);
+  expect(await send(key, ['one']).then((response) => response.status)).toBe(429);
 });
 
 // Broken by: holding all that comes while the bus is slow, letting go of what was promised, or one key that takes the room of all.

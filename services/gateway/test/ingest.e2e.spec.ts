@@ -244,6 +244,18 @@ it('limits an address that makes up keys, and none that is in use there', async 
   expect(await statusesOf(5, {}, good)).toEqual({ 202: 5 });
 });
 
+// Broken by: a good key that nobody can see here, which lets everybody pass who shows none.
+it('limits those who show no key, whoever else of them is let in', async () => {
+  await start({ RATE_REFUSED_MAX: '5' });
+  answer = ({ bytes }) => (gunzipSync(bytes).includes('"writeKey":"good"') ? [202, {}, ''] : problem(401, 'UNAUTHENTICATED'));
+  const statusOf = async (key: string): Promise<number> =>
+    (await send('/v1/batch', { 'content-encoding': 'gzip' }, gzipSync(`{"writeKey":"${key}"}`))).status;
+  expect(await statusOf('good')).toBe(202);
+  const statuses: number[] = [];
+  for (let n = 0; n < 8; n += 1) statuses.push(await statusOf('bad'));
+  expect(statuses).toEqual([401, 401, 401, 401, 401, 401, 429, 429]);
+});
+
 /** A request that stops one byte short of its end. The gateway has its head when it says that the rest may come. */
 const unfinished = async (address: string, chunked = false): Promise<Socket> => {
   const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');

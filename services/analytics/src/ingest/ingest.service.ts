@@ -17,6 +17,8 @@ export interface IngestSource {
   readonly sentAt: unknown;
   /** Of the body: what it weighs while it waits for the bus. */
   readonly bytes: number;
+  /** Events that its budget has given already. */
+  readonly taken: number;
   readonly correlationId: string;
   readonly traceparent: string | null;
 }
@@ -82,9 +84,9 @@ export class IngestService {
     this.budgets = RateLimitStore.open(window, undefined, () => undefined);
   }
 
-  /** Throws RATE_LIMITED when the budget is overdrawn already, so that a flood is not even read. */
-  checkBudget(budget: string): Promise<void> {
-    return this.budgets.take(budget, 0);
+  /** Takes events from a budget before they are known. Throws RATE_LIMITED when it is overdrawn: for none as well, so that a flood is not read. */
+  take(budget: string, events: number): Promise<void> {
+    return this.budgets.take(budget, events);
   }
 
   /**
@@ -95,7 +97,7 @@ export class IngestService {
   async accept(source: IngestSource, items: readonly IngestItem[]): Promise<Acceptance> {
     const release = this.admit(source.budget, { events: items.length, bytes: source.bytes });
     try {
-      await this.budgets.take(source.budget, items.length);
+      await this.budgets.take(source.budget, Math.max(0, items.length - source.taken));
       const { events, errors } = await this.read(source, items);
       const messages = events.flatMap(({ message }) => (message === 'withheld' ? [] : [message]));
       if (messages.length > 0) await this.publish(messages);

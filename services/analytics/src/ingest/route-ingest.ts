@@ -1,4 +1,4 @@
-import { DomainError } from '@pca/errors';
+import { DomainError, isDomainError } from '@pca/errors';
 import { activeTraceparent, sendProblem, type ServiceRequest } from '@pca/service-kit';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { IngestKeyService } from '../ingest-keys/ingest-key.service.js';
@@ -44,15 +44,20 @@ const take = async (
 ): Promise<Pick<Acceptance, 'accepted' | 'errors'>> => {
   const given = keyOf(request.headers.authorization);
   const early = given === undefined ? undefined : await admitted(ingest, keys, given);
-  const text = typeof request.body === 'string' ? request.body : await textOf(request);
-  const body = parseBody(text);
+  const { bytes, body } = await readBody(request, async (bytesRead, fault) => {
+    if (early) await ingest.take(early.id, eventsFor(bytesRead));
+    throw !early && Buffer.isBuffer(request.body) ? keyUnread(fault) : fault;
+  });
   const { id, workspaceId } = early ?? (await admitted(ingest, keys, body['writeKey']));
+  const taken = eventsFor(bytes);
+  await ingest.take(id, taken);
   const source = {
     workspaceId,
     budget: id,
     visitor: visitorOf(request),
     sentAt: body['sentAt'],
-    bytes: text.length,
+    bytes,
+    taken,
     correlationId: request.id,
     traceparent: activeTraceparent(),
   };
@@ -64,9 +69,41 @@ const take = async (
 
 const admitted = async (ingest: IngestService, keys: IngestKeyService, key: unknown): Promise<IngestKey> => {
   const known = await keys.verify(typeof key === 'string' ? key : undefined);
-  await ingest.checkBudget(known.id);
+  await ingest.take(known.id, 0);
   return known;
 };
+
+/** What a body costs to read, in events, whatever is in it: a few bytes may inflate to a whole batch of nothing. */
+const eventsFor = (bytes: number): number => Math.floor(bytes / 1024);
+
+/**
+ * The body, and its bytes as text. What cannot be read is handed to `refuse` with the bytes that had to be looked at, all that there may be
+ * where it could not be decompressed.
+ */
+const readBody = async (
+  request: ServiceRequest,
+  refuse: (bytes: number, fault: unknown) => Promise<never>,
+): Promise<{ bytes: number; body: Record<string, unknown> }> => {
+  let bytes: number = ingestLimits.batchBytes;
+  try {
+    const text = typeof request.body === 'string' ? request.body : await textOf(request);
+    bytes = text.length;
+    return { bytes, body: parseBody(text) };
+  } catch (fault) {
+    return refuse(bytes, fault);
+  }
+};
+
+/** Whoever hides the key in what cannot be read is nobody, and is counted by the gateway as that. */
+const keyUnread = (fault: unknown): unknown =>
+  isDomainError(fault)
+    ? new DomainError(
+        'UNAUTHENTICATED',
+        `No ingest key in the header, and none can be read in the body: ${fault.message}`,
+        {},
+        { cause: fault },
+      )
+    : fault;
 
 /** Of a request that has a Content-Encoding, or no body. */
 const textOf = async ({ body, headers }: ServiceRequest): Promise<string> =>

@@ -115,6 +115,7 @@ export class TrackingService {
       ...{ workspaceId, correlationId, traceparent, visitor, sentAt: undefined },
       budget: `tokens of ${workspaceId}`,
       bytes: ingestLimits.eventBytes,
+      taken: 0,
     };
     const { events, errors } = await this.ingest.accept(source, [{ type, event }]);
     const [refused] = errors;

@@ -17,3 +17,6 @@ const keyIn = (body: Buffer): string => {
   const at = body.indexOf(keyMark);
   return at < 0 ? '' : (keyPattern.exec(body.toString('latin1', at, at + keyBytesMax))?.[1] ?? '');
 };
+
+/** Of all that hide their key: that one of them is good says nothing of the others. */
+export const hiddenKeyId = keyIdOf(undefined, undefined);

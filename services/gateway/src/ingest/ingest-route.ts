@@ -5,7 +5,7 @@ import { clientAddressHeader, requestHeadersFor } from '../edge/proxy-headers.js
 import type { Upstream } from '../upstreams/upstream.js';
 import { faultOfStatus } from '../upstreams/upstream-fault.js';
 import type { HeldBodies } from './held-bodies.js';
-import { keyIdOf } from './ingest-key-id.js';
+import { hiddenKeyId, keyIdOf } from './ingest-key-id.js';
 import type { IngestRefusals } from './ingest-refusals.js';
 
 export interface IngestOptions {
@@ -83,7 +83,7 @@ const forward = async (
   headers[clientAddressHeader] = request.ip;
   const answer = await upstream.pass({ path: request.url, method: 'POST', headers, ...(body && { body }) }, Date.now() + msMax);
   if (answer.status === 401) await refusals.refuse(request.ip, keyId);
-  else if (answer.status < 300) refusals.accept(keyId);
+  else if (answer.status < 300 && keyId !== hiddenKeyId) refusals.accept(keyId);
   const fault = faultOfStatus(upstream.name, answer.status);
   if (fault && !answer.contentType.startsWith('application/problem+json')) throw fault;
   if (answer.retryAfter !== undefined) reply.header('retry-after', answer.retryAfter);
