@@ -28,7 +28,8 @@ const timersOfWaitingMembers = (timers: Set<unknown>) => {
 };
 
 /** A broker as kafkajs sees it, of which a request can be answered in its place. */
-const kafkaBroker = (untypedBroker as { readonly prototype: Record<'heartbeat' | 'joinGroup', () => Promise<unknown>> }).prototype;
+const kafkaBroker = (untypedBroker as { readonly prototype: Record<'heartbeat' | 'joinGroup' | 'offsetCommit', () => Promise<unknown>> })
+  .prototype;
 const refusal = (type: string): Error => new kafkajs.KafkaJSProtocolError(Object.assign(new Error(type), { type, retriable: true }));
 
 describe.skipIf(!(await requiresKafka()))('the bus on Kafka in trouble', () => {
@@ -232,6 +233,25 @@ describe.skipIf(!(await requiresKafka()))('the bus on Kafka in trouble', () => {
     await bus.publish([messageOf(topic, 'key', 2)]);
     await expect.poll(() => got).toEqual([1, 2]);
     expect(lost.map(kafkaErrorType)).toEqual(['GROUP_LOAD_IN_PROGRESS']);
+  });
+
+  // Broken by: a partition that is given up for a refusal which kafkajs, whose heartbeats pass, does not hear of: nobody has it then.
+  it('keeps its position when the broker has been the coordinator of its group for a moment again', async () => {
+    const lost: Error[] = [];
+    const bus = await open({ observer: { connectionLost: (error) => lost.push(error) } });
+    const got: number[] = [];
+    await bus.subscribe({ group: 'refused', topics: [topic], handle: async (messages) => void got.push(...messages.map(sequenceOf)) });
+    await bus.publish([messageOf(topic, 'key', 1)]);
+    await expect.poll(() => got).toEqual([1]);
+    await expect.poll(async () => (await bus.lag('refused')).map(({ lag }) => lag)).toEqual([0, 0]);
+    const offsetCommit = vi.spyOn(kafkaBroker, 'offsetCommit').mockRejectedValueOnce(refusal('NOT_COORDINATOR_FOR_GROUP'));
+    cleanUps.push(async () => offsetCommit.mockRestore());
+    await bus.publish([messageOf(topic, 'key', 2)]);
+    await expect.poll(() => offsetCommit.mock.calls.length).toBeGreaterThan(0);
+    await bus.publish([messageOf(topic, 'key', 3)]);
+    await expect.poll(() => got).toEqual([1, 2, 3]);
+    await expect.poll(async () => (await bus.lag('refused')).map(({ lag }) => lag)).toEqual([0, 0]);
+    expect(lost).toEqual([]);
   });
 
   // Broken by: topics that are remembered for ever by the publisher, an offset that is beyond the end of the new topic.

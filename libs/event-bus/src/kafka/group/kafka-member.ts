@@ -41,6 +41,12 @@ const lost = new Set([
   'FENCED_INSTANCE_ID',
 ]);
 const isLost = (error: unknown): boolean => lost.has(kafkaErrorType(error) ?? '');
+/**
+ * The one of them that may be over with the next question: a broker that starts again is for a moment not the coordinator of a group whose
+ * members it knows. kafkajs hears of it only by a heartbeat of its own, and a partition that was given up for it would be nobody's.
+ */
+const passing = 'NOT_COORDINATOR_FOR_GROUP';
+const isLostForGood = (error: unknown): boolean => isLost(error) && kafkaErrorType(error) !== passing;
 const keyOf = ({ topic, partition }: Place): string => `${topic}/${partition}`;
 
 crashOnFailedJoining();
@@ -233,7 +239,7 @@ export class KafkaMember {
       try {
         return await this.commits.commit(place, done, begun);
       } catch (error) {
-        if (isLost(error) || this.isStopping || generation !== this.generation) throw error;
+        if (isLostForGood(error) || this.isStopping || generation !== this.generation) throw error;
         await sleep(Math.min(commitRetryMsMax, 20 * 2 ** Math.min(tries, 10)));
       }
     }
