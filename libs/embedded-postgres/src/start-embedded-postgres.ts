@@ -67,9 +67,10 @@ const connectUrl = ({ port, socketFolder }: Listener, secret: string, database: 
 /** Where a server that somebody started on the folder listened last; undefined when none ever did. */
 export const rememberedUrl = (dataDir: string, database = 'postgres'): string | undefined => {
   const port = rememberedPort(dataDir);
-  return port === undefined
-    ? undefined
-    : connectUrl({ port, socketFolder: socketFolderInUse(clusterFolder(dataDir), port) }, password(dataDir), database);
+  if (port === undefined) return undefined;
+  // As the server names it: of a path that is not absolute, a client would take the folder for a host's name.
+  const socketFolder = socketFolderInUse(clusterFolder(realpathSync(dataDir)), port);
+  return connectUrl({ port, socketFolder }, password(dataDir), database);
 };
 
 const choosePort = async (wanted: number | undefined, dataDir: string): Promise<number> => {

@@ -24,8 +24,12 @@ const canListen = (path: string): Promise<boolean> =>
     server.listen(path, () => server.close(() => resolve(true)));
   });
 
-/** The cluster's own folder, which only the server's user may enter, where a socket can be made in it. */
+/**
+ * The cluster's own folder, which only the server's user may enter, where a socket can be made in it and named in a connection string: libpq
+ * takes a comma for the end of one host and the beginning of another, whatever stands before it.
+ */
 export const usableSocketFolder = async (cluster: string): Promise<string | undefined> => {
+  if (cluster.includes(',')) return undefined;
   if (process.platform === 'win32' || Buffer.byteLength(socketPath(cluster, longestPort)) > pathBytesMax) return undefined;
   return (await canListen(join(cluster, '.s.probe'))) ? cluster : undefined;
 };
