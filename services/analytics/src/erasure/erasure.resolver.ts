@@ -10,8 +10,9 @@ registerEnumType(ErasureStateEnum, {
     ERASING: { description: 'Nothing of the person is to be found any more; what is stored of them is being deleted' },
     WAITING_FOR_BUS: {
       description:
-        'Their ids, traits, events and sessions are deleted; the bus still keeps what was sent, which stays out. Texts that events share stay, ' +
-        'without a link to anybody: names of events and properties, pages, resources, contexts with their utm parameters. So do digests of the ids',
+        'Their ids, traits, events and sessions are deleted, and the texts that no other event has; the bus still keeps what was sent, which ' +
+        'stays out. Texts that events of others have too stay, without a link to anybody: names of events and properties, pages, resources, ' +
+        'contexts with their utm parameters. So do digests of the ids',
     },
     DONE: { description: 'The bus has dropped it too. The shared texts and the digests stay' },
   },

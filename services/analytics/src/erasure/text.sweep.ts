@@ -6,7 +6,7 @@ import { reservedNames, textKinds } from '../timelines/dictionary.js';
 /** Workspaces of one sweep: it writes down all their texts. */
 const workspacesAtOnceMax = 100;
 /** Texts of one transaction, which keeps the writers of their workspace out: some milliseconds. */
-const textsAtOnceMax = 500;
+const textsAtOnceMax = 250;
 /** A longer look through all days is followed by a rest of nine times its time, however many erasures ask for one. */
 const briefMs = 1_000;
 const restFactor = 9;
@@ -26,21 +26,23 @@ interface IdleText {
 }
 
 /**
- * Takes away the texts (names, pages, resources, contexts, shapes) to which no event refers any more, and frees their codes for others. What
- * is to be swept stands in the database (`workspace.texts_due`, and the erasures that wait), so a sweep that ends in the middle is begun
- * again; what it had freed by then is free.
+ * Takes away the texts (names, pages, resources, contexts, shapes) to which no event refers any more, and frees their codes for others.
+ * What is to be swept stands in the database (`workspace.texts_due`, and the erasures that wait), so a sweep that ends in the middle is
+ * begun again; what it had freed by then is free.
  *
- * Writers get codes from `code_texts`, and remember them by `workspace.texts_freed`, which they read under the lock of the workspace that they
- * hold shared until their transaction ends. Codes and their count change only under that lock, held alone:
+ * Writers get codes from `code_texts`, and remember them by `workspace.texts_freed`, which they read under the lock of the workspace that
+ * they hold shared until their transaction ends. Codes are freed, and the count goes on, only under that lock, held alone:
  *
  * 1. All texts of the workspace are marked. Then the count goes on: nothing is done under the lock but that. Whoever wrote before it has
  *    committed, and the scan sees it. Whoever writes after it finds nothing in memory and asks `code_texts`, which takes the marks away.
- * 2. The days are looked through, one after the other and without a lock. What an event refers to is struck out, in a list of the sweep's own.
- * 3. Some at a time, under the lock: what is not struck out and still marked is freed, and the count goes on. That needs no look at any event.
- *    A mark is taken away in the same transaction, so whoever asks for the text without a lock (`admitEventNames`) is before or after it.
+ * 2. The days are looked through, one after the other and without a lock. What an event refers to is struck out, in a list of the sweep's
+ *    own.
+ * 3. Some at a time, under the lock: what is not struck out and still marked is freed, and the count goes on. That needs no look at any
+ *    event. The mark goes in the same transaction, so whoever asks for the text without a lock (`admitEventNames`) is before or after it.
  *
- * So a code in an event that is stored always has its text, and a code in memory is never used after it was freed. Who reads takes codes
- * and texts in one statement, which sees either both from before or both from after. The names that questions ask for beforehand are never freed.
+ * So a code in an event that is stored always has its text, and a code in memory is never used after it was freed. Whoever reads takes
+ * codes and texts in one statement, which sees both from before or both from after. The names that questions ask for beforehand are never
+ * freed.
  */
 export class TextSweep {
   private restUntil = 0;
@@ -108,13 +110,14 @@ const count = async (connection: Connection, workspace: number): Promise<void> =
   await connection.query('update workspace set texts_freed = texts_freed + 1 where number = $1', [workspace]);
 };
 
-const usedCodes = (table: string): string => `
-  select distinct e.workspace, t.kind, t.code
-  from (select distinct workspace, name, page, resource, context, shape from ${table} where workspace = any ($1::int[])) e
-  cross join lateral (
-    values (${textKinds.name.number}, e.name::int), (${textKinds.page.number}, e.page), (${textKinds.resource.number}, e.resource),
-      (${textKinds.context.number}, e.context), (${textKinds.shape.number}, e.shape::int)
-  ) as t (kind, code)`;
+/** Kinds are named like the columns. Each by itself: there are few codes of a kind, and nearly as many different sets of five as events. */
+const usedCodes = (table: string): string =>
+  Object.entries(textKinds)
+    .map(
+      ([column, { number }]) =>
+        `select distinct workspace, ${number} as kind, ${column}::int as code from ${table} where workspace = any ($1::int[])`,
+    )
+    .join(' union all ');
 
 /** Strikes out what events refer to; the latest days first, for they have most of it. False when it was told to end. */
 const strikeOut = async (connection: Connection, due: readonly Due[], goOn: () => boolean): Promise<boolean> => {
@@ -123,7 +126,7 @@ const strikeOut = async (connection: Connection, due: readonly Due[], goOn: () =
     if (!goOn()) return false;
     if ((await connection.query('select from idle_text limit 1')).rows.length === 0) return true;
     await connection.query(
-      `delete from idle_text i using (${usedCodes(table)}) used
+      `delete from idle_text i using (${usedCodes(table)}) as used
        where i.workspace = used.workspace and i.kind = used.kind and i.code = used.code`,
       [numbers],
     );

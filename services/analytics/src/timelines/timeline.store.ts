@@ -148,7 +148,7 @@ export class TimelineStore {
   }
 }
 
-/** What is left out was named when it was accepted, and such a name may be somebody's. In one order, so that writers never wait in a circle. */
+/** What stays out was named when it was accepted, and such a name may be somebody's. In one order, so that nobody waits in a circle. */
 const sweepTextsOf = async (client: PoolClient, erased: Iterable<Read>): Promise<void> => {
   await client.query(
     `update workspace set texts_due = texts_due + 1
