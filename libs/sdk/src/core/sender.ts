@@ -202,7 +202,7 @@ export class Sender {
   }
 
   get #url(): string {
-    return `${this.#options.endpoint.replace(/\/+$/, '')}/v1/batch`;
+    return `${String(this.#options.endpoint).replace(/\/+$/, '')}/v1/batch`;
   }
 
   #body(events: string[]): string {

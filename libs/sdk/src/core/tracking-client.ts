@@ -30,11 +30,15 @@ export interface Platform {
 
 type Content = Pick<AnalyticsEvent, 'type'> & Partial<AnalyticsEvent>;
 
-/** JSON knows no such numbers, and of an error it keeps nothing. */
-const asJson = (_name: string, value: unknown): unknown => {
+/**
+ * JSON knows no such numbers, and of an error it keeps nothing, or what the error itself thinks of: those of HTTP clients tell of a request
+ * with its tokens.
+ */
+function asJson(this: Record<string, unknown>, name: string, value: unknown): unknown {
+  const error = this[name];
   if (typeof value === 'bigint') return String(value);
-  return value instanceof Error ? { name: value.name, message: value.message } : value;
-};
+  return error instanceof Error ? { name: error.name, message: error.message } : value;
+}
 
 const isId = (value: unknown): boolean => typeof value === 'string' && value !== '';
 
@@ -139,7 +143,8 @@ export class TrackingClient implements Client {
 
   #complete(content: Content, messageId: string, nowMs: number, options: EventOptions): AnalyticsEvent {
     const found: Properties = { ...this.#platform.context(), ...this.#options.context, ...options.context };
-    const session = options.timestamp ? undefined : this.#identity?.session(nowMs, found['campaign']);
+    const isNow = options.timestamp === undefined || options.timestamp === null;
+    const session = isNow ? this.#identity?.session(nowMs, found['campaign']) : undefined;
     return {
       userId: options.userId ?? this.#identity?.userId,
       anonymousId: options.anonymousId ?? this.#identity?.anonymousId,
