@@ -6,8 +6,10 @@ import { ingestLimits } from './event-limits.js';
 
 /** They end as soon as more than that has come out, so that a bomb costs no more than a batch. */
 const limits = { maxOutputLength: ingestLimits.batchBytes, chunkSize: 64 * 1024 };
+/** Nothing may follow the end, for that would be left out without a word: of zstd's frames the first alone is read. Those of gzip all are. */
+const wholeLimits = { ...limits, rejectGarbageAfterEnd: true };
 /** RFC 9659: what comes over HTTP needs no window above 8 MB. A frame may ask for one of 2 GB. */
-const zstdLimits = { ...limits, params: { [constants.ZSTD_d_windowLogMax]: 23 } };
+const zstdLimits = { ...wholeLimits, params: { [constants.ZSTD_d_windowLogMax]: 23 } };
 /** As many as the thread pool does at once: each keeps its window, however many more wait. */
 const turns = pLimit(4);
 
@@ -20,8 +22,8 @@ const fromZstd = promisify(zstdDecompress);
 const decoders = new Map<string, (body: Buffer) => Promise<Buffer>>([
   ['gzip', (body) => fromGzip(body, limits)],
   ['x-gzip', (body) => fromGzip(body, limits)],
-  ['deflate', (body) => fromDeflate(body, limits)],
-  ['br', (body) => fromBrotli(withSmallWindow(body), limits)],
+  ['deflate', (body) => fromDeflate(body, wholeLimits)],
+  ['br', (body) => fromBrotli(withSmallWindow(body), wholeLimits)],
   ['zstd', (body) => fromZstd(body, zstdLimits)],
   ['identity', (body) => Promise.resolve(body)],
 ]);

@@ -40,6 +40,9 @@ describe.each(encodings)('%s', (encoding) => {
       expect(await outcome(whole.subarray(0, kept), encoding), `${kept} bytes`).toBe('BAD_USER_INPUT');
     }
     expect(await outcome(Buffer.from(text), encoding)).toBe('BAD_USER_INPUT');
+    expect(await outcome(Buffer.concat([whole, Buffer.from('more')]), encoding)).toBe('BAD_USER_INPUT');
+    // Gzip is one text in members, the others are over at their end.
+    expect(await outcome(Buffer.concat([whole, whole]), encoding)).toBe(encoding === 'gzip' ? text + text : 'BAD_USER_INPUT');
     for (let n = 0; n < 50; n += 1) {
       const at = random.int(whole.length);
       const damaged = Buffer.from(whole);
