@@ -16,6 +16,8 @@ const storedMsMax = 3_000;
 const lookAgainMs = 100;
 /** Each of them holds a request, and asks database and bus again and again. */
 const waitingMax = 32;
+/** So many of one workspace alone: while the consumers are behind, the others' have room beside a crowd of it. */
+const waitingOfOneMax = 8;
 const retryAfterSeconds = 1;
 
 type Lags = readonly PartitionLag[];
@@ -39,7 +41,8 @@ export class Freshness {
   private open: Glance | undefined;
   private lookedAt = -Infinity;
   private looking: Promise<void> | undefined;
-  private waiting = 0;
+  /** Workspaces of those who wait. */
+  private readonly waiting: number[] = [];
 
   constructor(
     private readonly database: Database,
@@ -54,20 +57,21 @@ export class Freshness {
 
   /**
    * What `find` finds, which is asked again until everything is stored that the bus had accepted before this call. Undefined: it is not among
-   * that. Throws SERVICE_UNAVAILABLE when so much is not stored within three seconds, or too many wait for it.
+   * that. Throws SERVICE_UNAVAILABLE when so much is not stored within three seconds, or too many wait for it, in all or of the workspace.
    */
-  async whenStored<T>(find: () => Promise<T | undefined>): Promise<T | undefined> {
+  async whenStored<T>(workspace: number, find: () => Promise<T | undefined>): Promise<T | undefined> {
     const found = await find();
     if (found !== undefined) return found;
-    if (this.waiting >= waitingMax) throw behind();
-    this.waiting += 1;
+    const ofOne = this.waiting.filter((other) => other === workspace).length;
+    if (this.waiting.length >= waitingMax || ofOne >= waitingOfOneMax) throw behind();
+    this.waiting.push(workspace);
     const ended = new AbortController();
     const late = sleep(storedMsMax, undefined, { signal: ended.signal }).then(() => Promise.reject(behind()));
     try {
       return await Promise.race([this.findUntilStored(find, ended.signal), late]);
     } finally {
       ended.abort();
-      this.waiting -= 1;
+      this.waiting.splice(this.waiting.indexOf(workspace), 1);
     }
   }
 

@@ -87,7 +87,7 @@ export class TrackingService {
     // One that follows from inactivity ends by itself; its id is ours and no name of a session.
     const found = decodeSessionId(sessionId)
       ? begun()
-      : await this.freshness.whenStored(async () => (await this.stored(number, sessionId)) ?? begun());
+      : await this.freshness.whenStored(number, async () => (await this.stored(number, sessionId)) ?? begun());
     if (!found) throw new DomainError('NOT_FOUND', 'No session of this name is known');
     return found;
   }
