@@ -88,7 +88,7 @@ export const createService = async (definition: ServiceDefinition): Promise<{ ap
 export const bootstrap = async (definition: ServiceDefinition): Promise<void> => {
   const { name, env, logger, database, bus } = definition;
   refuseLocalIssuerInProduction(env);
-  const stopTracing = startTracing(name, env.OTEL_EXPORTER_OTLP_ENDPOINT);
+  const stopTracing = await startTracing(name, env.OTEL_EXPORTER_OTLP_ENDPOINT);
   startMetrics(name);
   const { app, health } = await createService(definition);
   let stopBackground: (() => Promise<void>) | undefined;

@@ -32,7 +32,7 @@ beforeAll(async () => {
   }).listen(0, '127.0.0.1');
   await new Promise((resolve) => collector.once('listening', resolve));
   cleanUps.push(() => collector.close());
-  stopTracing = startTracing('orders', `http://127.0.0.1:${(collector.address() as { port: number }).port}`);
+  stopTracing = await startTracing('orders', `http://127.0.0.1:${(collector.address() as { port: number }).port}`);
 });
 afterAll(async () => {
   for (const cleanUp of cleanUps.reverse()) await cleanUp();

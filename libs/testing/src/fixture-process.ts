@@ -38,7 +38,7 @@ const main = async (): Promise<void> => {
   const [name = '', port = '0'] = process.argv.slice(2);
   const logger = createLogger({ name, level: 'silent' });
   const env = z.object(baseEnvShape).parse({ ...process.env, PORT: '1', LOG_LEVEL: 'silent' });
-  startTracing(name, env.OTEL_EXPORTER_OTLP_ENDPOINT);
+  await startTracing(name, env.OTEL_EXPORTER_OTLP_ENDPOINT);
   const { resolver, orphanedTypes } = await fixtureOf(name);
   class FixtureModule {}
   Module({ imports: [subgraphModule({ logger, production: false, orphanedTypes })], providers: [resolver] })(FixtureModule);

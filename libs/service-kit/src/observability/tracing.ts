@@ -10,11 +10,6 @@ import {
   SpanStatusCode,
   trace,
 } from '@opentelemetry/api';
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
-import { resourceFromAttributes } from '@opentelemetry/resources';
-import { BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
-import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node';
-import { ATTR_SERVICE_NAME } from '@opentelemetry/semantic-conventions';
 
 export { SpanKind } from '@opentelemetry/api';
 
@@ -22,16 +17,13 @@ let enabled = false;
 export const tracingEnabled = (): boolean => enabled;
 
 /** Starts exporting spans when an OTLP endpoint is named; without one nothing is recorded and nothing leaves. */
-export const startTracing = (service: string, endpoint: string | undefined): (() => Promise<void>) => {
+export const startTracing = async (service: string, endpoint: string | undefined): Promise<() => Promise<void>> => {
   if (!endpoint) return () => Promise.resolve();
-  const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` });
-  const provider = new NodeTracerProvider({
-    resource: resourceFromAttributes({ [ATTR_SERVICE_NAME]: service }),
-    spanProcessors: [new BatchSpanProcessor(exporter, { scheduledDelayMillis: 1000 })],
-  });
-  provider.register();
+  // Loaded late: it is a tenth of the memory of a service that has just begun, and most export nothing.
+  const { exportSpans } = await import('./export-spans.js');
+  const stop = exportSpans(service, endpoint);
   enabled = true;
-  return () => provider.shutdown();
+  return stop;
 };
 
 const tracer = trace.getTracer('pca');
