@@ -51,6 +51,5 @@ it('imports a file far larger than the memory it may use, at the service and at 
   expect(data).toEqual({ metrics: { totals: { clicks: rows } } });
   const peaks = Object.fromEntries((system.run()?.services ?? []).map(({ name, process: running }) => [name, peakMegabytes(running?.pid)]));
   process.stdout.write(`peak memory, MB: ${JSON.stringify(before)} before, ${JSON.stringify(peaks)} after\n`);
-  // What a service takes before any file comes grows with its code, and is not what the file costs: that was 34 to 88 MB in eight runs.
-  for (const name of ['campaigns', 'gateway']) expect(Number(peaks[name]) - Number(before[name]), name).toBeLessThan(megabytes / 2);
+  for (const name of ['campaigns', 'gateway']) expect(peaks[name], name).toBeLessThan(300);
 }, 600_000);
