@@ -77,10 +77,19 @@ const withProblems = (paths: ZodOpenApiPathsObject): ZodOpenApiPathsObject =>
       const changed = { ...(item as ZodOpenApiPathItemObject) };
       for (const method of methods) {
         const operation = changed[method];
-        if (operation) changed[method] = { ...operation, responses: { ...problemsOf(path, operation), ...operation.responses } };
+        if (operation) changed[method] = { ...operation, responses: { ...problemsOf(path, operation), ...ownOf(operation) } };
       }
       return [path, changed];
     }),
+  );
+
+/** What a service says of an operation's answers; of a refusal it may say only when that comes, for all have one shape. */
+const ownOf = ({ responses: own }: ZodOpenApiOperationObject): ZodOpenApiOperationObject['responses'] =>
+  Object.fromEntries(
+    Object.entries(own).map(([status, response]: [string, ZodOpenApiResponseObject]) => [
+      status,
+      Number(status) < 400 ? response : { content: problemContent, ...response },
+    ]),
   );
 
 const problemsOf = (path: string, operation: ZodOpenApiOperationObject): ZodOpenApiOperationObject['responses'] => {
@@ -101,7 +110,7 @@ const problemResponse = (status: number): ZodOpenApiResponseObject => {
   const response: ZodOpenApiResponseObject = {
     id: `Problem${status}`,
     description: listed.map((code) => `${code}: ${errorCatalogue[code].title}.`).join(' '),
-    content: { 'application/problem+json': { schema: problemSchema } },
+    content: problemContent,
   };
   responses.set(status, response);
   return response;
@@ -118,3 +127,5 @@ const problemSchema = z
   })
   .loose()
   .meta({ id: 'Problem', description: 'RFC 9457 problem details with a stable code; further members depend on the code.' });
+
+const problemContent = { 'application/problem+json': { schema: problemSchema } };

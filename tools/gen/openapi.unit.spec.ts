@@ -56,7 +56,8 @@ describe('openapiOf', () => {
     expect(Object.keys(paths['/v1/things']?.['get']?.responses ?? {})).toEqual(['200', '400', '429', '500', '502', '503', '504']);
     const post = paths['/v1/things']?.['post']?.responses;
     expect(post?.['413']).toEqual({ $ref: '#/components/responses/Problem413' });
-    expect(post?.['429']).toEqual({ description: 'of its own' });
+    const shape = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
+    expect(post?.['429']).toEqual({ description: 'of its own', content: shape });
   });
 
   it('describes a status by every code of the catalogue that has it', () => {
