@@ -84,7 +84,7 @@ export class IngestService {
     this.budgets = RateLimitStore.open(window, undefined, () => undefined);
   }
 
-  /** Takes events from a budget before they are known. Throws RATE_LIMITED when it is overdrawn: for none as well, so that a flood is not read. */
+  /** Takes events from a budget before they are known; also none, so that a flood is not read. Throws RATE_LIMITED when it is overdrawn. */
   take(budget: string, events: number): Promise<void> {
     return this.budgets.take(budget, events);
   }
