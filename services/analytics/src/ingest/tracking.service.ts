@@ -6,10 +6,11 @@ import { type CallContext, Database } from '@pca/service-kit';
 import { LRUCache } from 'lru-cache';
 import { v7 as uuidv7 } from 'uuid';
 import { Freshness } from '../freshness/freshness.service.js';
+import { erasedAmong } from '../persons/tombstones.js';
 import { decodeSessionId } from '../sessions/session-id.js';
 import { SessionReader } from '../sessions/session.reader.js';
 import { type SessionType, sessionTypeOf } from '../sessions/session.types.js';
-import { WorkspaceStore } from '../workspaces/workspace.store.js';
+import { type Workspace, WorkspaceStore } from '../workspaces/workspace.store.js';
 import { IngestService } from './ingest.service.js';
 import { isObject, type Visitor } from './reading/event-context.js';
 import { ingestLimits } from './reading/event-limits.js';
@@ -82,12 +83,16 @@ export class TrackingService {
   }
 
   private async find(call: CallContext, sessionId: string): Promise<Begun> {
-    const { number } = await this.workspaces.get(call.workspaceId);
-    const begun = (): Begun | undefined => this.begun.get(keyOf(call, sessionId));
+    const workspace = await this.workspaces.get(call.workspaceId);
+    const { number } = workspace;
+    const begun = async (): Promise<Begun | undefined> => {
+      const known = this.begun.get(keyOf(call, sessionId));
+      return known && (await this.isErased(workspace, known)) ? undefined : known;
+    };
     // One that follows from inactivity ends by itself; its id is ours and no name of a session.
     const found = decodeSessionId(sessionId)
-      ? begun()
-      : await this.freshness.whenStored(number, async () => (await this.stored(number, sessionId)) ?? begun());
+      ? await begun()
+      : await this.freshness.whenStored(number, async () => (await this.stored(number, sessionId)) ?? (await begun()));
     if (!found) throw new DomainError('NOT_FOUND', 'No session of this name is known');
     return found;
   }
@@ -106,6 +111,16 @@ export class TrackingService {
       userId: person.isKnown ? person.id : null,
       anonymousId: person.isKnown ? null : person.id,
     };
+  }
+
+  /** Its end would say again who it was. */
+  private async isErased(workspace: Workspace, { session, userId, anonymousId }: Begun): Promise<boolean> {
+    const at = Date.parse(session.startedAt);
+    const identities = [
+      ...(typeof userId === 'string' ? [{ isKnown: true, id: userId }] : []),
+      ...(typeof anonymousId === 'string' ? [{ isKnown: false, id: anonymousId }] : []),
+    ];
+    return (await erasedAmong(this.database.pool, [{ workspace, identities, at, receivedAt: at }])).size > 0;
   }
 
   /** Throws what is wrong with the event. */
