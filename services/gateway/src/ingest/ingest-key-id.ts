@@ -3,6 +3,8 @@ import { hash } from 'node:crypto';
 const keyMark = '"writeKey"';
 /** The name, a little white space, and a key several times as long as ours are. */
 const keyBytesMax = 160;
+/** Headers in which analytics finds a key; it looks past any other, and so must who counts. */
+const headerPattern = /^(?:Basic|Bearer) +[A-Za-z0-9._~+/=-]{1,512}$/i;
 const keyPattern = /^"writeKey"\s{0,8}:\s{0,8}"([^"\\]{1,128})"/;
 
 /**
@@ -10,8 +12,10 @@ const keyPattern = /^"writeKey"\s{0,8}:\s{0,8}"([^"\\]{1,128})"/;
  * of the header and the body it takes the key from, so that both are in it. The body is searched and not parsed: it may be large, and what
  * hides its key, as a compressed one does, is only counted as without one.
  */
-export const keyIdOf = (authorization: string | undefined, body: Buffer | undefined): string =>
-  hash('sha256', `${authorization ?? ''}\n${body ? keyIn(body) : ''}`, 'base64url').slice(0, 22);
+export const keyIdOf = (authorization = '', body: Buffer | undefined): string => {
+  const inHeader = headerPattern.test(authorization) ? authorization : '';
+  return hash('sha256', `${inHeader}\n${body ? keyIn(body) : ''}`, 'base64url').slice(0, 22);
+};
 
 const keyIn = (body: Buffer): string => {
   const at = body.indexOf(keyMark);

@@ -24,13 +24,21 @@ it('tells keys apart, in the header and in the body', () => {
     without,
     idOf(`{"writeKey":"${key}"}`),
     idOf(`{"writeKey":"${key}b"}`),
-    keyIdOf(key, undefined),
+    keyIdOf(`Basic ${key}`, undefined),
     keyIdOf('Bearer other', undefined),
     keyIdOf('Bearer other', body),
   ];
   expect(new Set(ids).size).toBe(6);
   for (const id of ids) expect(id).toMatch(/^[A-Za-z0-9_-]{22}$/);
 });
+
+// Broken by: whoever makes up a header that holds no key for each request, and so is somebody else each time.
+it.each(['', 'Bearer', 'Bearer ', key, `Digest ${key}`, `Bearer ${key} more`, `Bearer ${'a'.repeat(513)}`, 'Basic ü'])(
+  'takes the header %.40j as without a key',
+  (authorization) => {
+    expect(keyIdOf(authorization, undefined)).toBe(without);
+  },
+);
 
 // Broken by: a search without bounds in what a client chooses.
 it.each(['{}', '{"writeKey"', `{"writeKey":${' '.repeat(500_000)}"${key}"}`, `{"writeKey":"${'a'.repeat(500_000)}"}`, '{"writeKey":7}'])(

@@ -77,7 +77,9 @@ const forward = async (
   { upstream, refusals, msMax }: IngestOptions,
 ): Promise<FastifyReply> => {
   const body = Buffer.isBuffer(request.body) ? request.body : undefined;
-  const keyId = keyIdOf(request.headers.authorization, body);
+  // What looks like a key in a compressed body need not be in what it inflates to.
+  const isPlain = request.headers['content-encoding'] === undefined;
+  const keyId = keyIdOf(request.headers.authorization, isPlain ? body : undefined);
   refusals.check(request.ip, keyId);
   const headers = requestHeadersFor(request.headers, request.id, activeTraceparent());
   headers[clientAddressHeader] = request.ip;
