@@ -34,7 +34,7 @@ it('tells keys apart, in the header and in the body', () => {
 
 // Broken by: whoever makes up a header that holds no key for each request, and so is somebody else each time.
 it.each(['', 'Bearer', 'Bearer ', key, `Digest ${key}`, `Bearer ${key} more`, `Bearer ${'a'.repeat(513)}`, 'Basic ü'])(
-  'takes the header '%.40s' as without a key',
+  'takes the header "%.40s" as without a key',
   (authorization) => {
     expect(keyIdOf(authorization, undefined)).toBe(without);
   },
