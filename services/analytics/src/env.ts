@@ -11,7 +11,9 @@ export const readEnv = (source: NodeJS.ProcessEnv = process.env) =>
       ...databaseEnvShape,
       INGEST_EVENTS_PER_SECOND_MAX: positive
         .default(20_000)
-        .describe('Events of one ingest key, over five seconds and in each process; more is answered with 429'),
+        .describe(
+          'Events of one ingest key, or KiB of its bodies if these are more, over five seconds and in each process; more is answered with 429',
+        ),
       INGEST_EVENTS_IN_FLIGHT_MAX: positive
         .default(20_000)
         .describe('Events that this process holds until the bus has them; more is answered with 503'),
