@@ -12,7 +12,7 @@ const rememberedMs = 1_000;
 /** An answer is worth more than the knowledge of how fresh it is. */
 const patienceMs = 2_000;
 /** Storing takes a fraction of a second, unless the consumers are behind. */
-const storedMsMax = 3_000;
+const storedMsMaxDefault = 3_000;
 const lookAgainMs = 100;
 /** Each of them holds a request, and asks database and bus again and again. */
 const waitingMax = 32;
@@ -47,6 +47,7 @@ export class Freshness {
   constructor(
     private readonly database: Database,
     private readonly bus: ServiceBus,
+    private readonly storedMsMax = storedMsMaxDefault,
   ) {}
 
   /** To be asked before the question itself. Null while nothing is known: the bus is away, or nobody has begun to store its events. */
@@ -57,7 +58,7 @@ export class Freshness {
 
   /**
    * What `find` finds, which is asked again until everything is stored that the bus had accepted before this call. Undefined: it is not among
-   * that. Throws SERVICE_UNAVAILABLE when so much is not stored within three seconds, or too many wait for it, in all or of the workspace.
+   * that. Throws SERVICE_UNAVAILABLE when so much is not stored in good time, or too many wait for it, in all or of the workspace.
    */
   async whenStored<T>(workspace: number, find: () => Promise<T | undefined>): Promise<T | undefined> {
     const found = await find();
@@ -66,7 +67,7 @@ export class Freshness {
     if (this.waiting.length >= waitingMax || ofOne >= waitingOfOneMax) throw behind();
     this.waiting.push(workspace);
     const ended = new AbortController();
-    const late = sleep(storedMsMax, undefined, { signal: ended.signal }).then(() => Promise.reject(behind()));
+    const late = sleep(this.storedMsMax, undefined, { signal: ended.signal }).then(() => Promise.reject(behind()));
     try {
       return await Promise.race([this.findUntilStored(find, ended.signal), late]);
     } finally {
