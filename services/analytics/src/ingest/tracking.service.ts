@@ -10,6 +10,7 @@ import { erasedAmong } from '../persons/tombstones.js';
 import { decodeSessionId } from '../sessions/session-id.js';
 import { SessionReader } from '../sessions/session.reader.js';
 import { type SessionType, sessionTypeOf } from '../sessions/session.types.js';
+import { identitiesOf } from '../timelines/arrivals.js';
 import { type Workspace, WorkspaceStore } from '../workspaces/workspace.store.js';
 import { IngestService } from './ingest.service.js';
 import { isObject, type Visitor } from './reading/event-context.js';
@@ -116,10 +117,7 @@ export class TrackingService {
   /** Its end would say again who it was. */
   private async isErased(workspace: Workspace, { session, userId, anonymousId }: Begun): Promise<boolean> {
     const at = Date.parse(session.startedAt);
-    const identities = [
-      ...(typeof userId === 'string' ? [{ isKnown: true, id: userId }] : []),
-      ...(typeof anonymousId === 'string' ? [{ isKnown: false, id: anonymousId }] : []),
-    ];
+    const identities = identitiesOf({ userId, anonymousId });
     return (await erasedAmong(this.database.pool, [{ workspace, identities, at, receivedAt: at }])).size > 0;
   }
 

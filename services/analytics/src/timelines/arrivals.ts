@@ -71,7 +71,11 @@ const faultOf = (payload: Payload, at: number, { retentionDays }: Workspace, now
 };
 
 /** Whose it is comes first: the user's where they are known. What a user was called before may have been either. */
-const identitiesOf = ({ userId, anonymousId, previousId = null }: Payload): readonly Identity[] => {
+export const identitiesOf = ({
+  userId,
+  anonymousId,
+  previousId = null,
+}: Pick<Payload, 'userId' | 'anonymousId' | 'previousId'>): readonly Identity[] => {
   const identities: Identity[] = [];
   if (userId !== null) identities.push({ isKnown: true, id: storable(userId) });
   if (anonymousId !== null) identities.push({ isKnown: false, id: storable(anonymousId) });
